@@ -1,0 +1,228 @@
+"""vtiger in the role of the CRM."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal, NoReturn
+
+from connectors.http import Http
+from connectors.roles import (
+    Converted,
+    CrmCapabilities,
+    CrmProduct,
+    Difference,
+    Finding,
+    OrderRefs,
+    PartyPage,
+    Ref,
+    Tier,
+    Written,
+)
+from connectors.vtiger import check, verify
+from connectors.vtiger import query as q
+from connectors.vtiger.client import Client, Record
+from connectors.vtiger.describe import Modules
+from connectors.vtiger.orders import Document, Orders
+from connectors.vtiger.parties import Parties, PartyModule
+from connectors.vtiger.products import Products
+from connectors.vtiger.settings import Module, VtigerSettings
+from core.clock import Clock
+from core.errors import ConfigurationProblem
+from mapping.canonical import Account, Contact, Lead, Party, Probe, SalesOrder
+from mapping.vtiger import account_to_vtiger, clean_element, contact_to_vtiger, lead_to_vtiger
+from mapping.vtiger.party import REQUIRED
+
+PARTY_MODULE: Final[dict[str, PartyModule]] = {"account": "Accounts", "contact": "Contacts"}
+NUMBERS: Final = {"Accounts": "account_no", "Contacts": "contact_no", "Leads": "lead_no"}
+
+
+class VtigerCrm:
+    """One vtiger install. Shared between threads; holds one session for all of them."""
+
+    def __init__(self, settings: VtigerSettings, http: Http | None, clock: Clock) -> None:
+        if http is None:
+            raise ConfigurationProblem("A vtiger connection needs its transport. What to do: report this as a bug.")
+        self.name = settings.name
+        self.settings = settings
+        self._http = http
+        self._client = Client(settings, http)
+        self._modules = Modules(self._client, clock)
+        self._products = Products(settings, self._client, clock)
+        self._parties = Parties(settings, self._client, self._modules)
+        self._orders = Orders(settings, self._client, self._modules, self._products, self._ref)
+        self._converts: bool | None = None
+        self._asking = threading.Lock()
+
+    def close(self) -> None:
+        """Close the connections. No logout: vtiger 8.2 dies of it, and sessions end by themselves."""
+        self._http.close()
+
+    def _ref(self, module: str, record: Record, number: str) -> Ref:
+        id = str(record.get("id", ""))
+        url = f"{self.settings.url}index.php?module={module}&view=Detail&record={q.crmid(id)}"
+        return Ref(id, str(record.get(number) or ""), url)
+
+    # -- what it can do -----------------------------------------------------------------------------------------------
+
+    def capabilities(self) -> CrmCapabilities:
+        return CrmCapabilities(
+            converts_leads=self._converts_leads(),
+            tiers=dict.fromkeys(("account", "contact", "lead", "order", "invoice"), Tier.NOTHING),
+            lane_kinds=frozenset({"order", "invoice"}),
+            moves_stock_on_invoice=True,
+        )
+
+    def _converts_leads(self) -> bool:
+        """Configured, or found out once per process without writing."""
+        if self.settings.convert_leads != "auto":
+            return self.settings.convert_leads == "yes"
+        with self._asking:
+            if self._converts is None:
+                self._converts = self._client.lead_conversion_works(self._modules.get("Leads").prefix)
+            return self._converts
+
+    def check(self) -> Sequence[Finding]:
+        return check.run(self.settings, self._client, self._modules, self._products, self._converts_leads)
+
+    def check_order_words(self, refs: OrderRefs, order: SalesOrder) -> None:
+        self._orders.check_words(refs, order)
+
+    def has_owner(self, name: str) -> bool:
+        return name in self.settings.owners
+
+    # -- customers ----------------------------------------------------------------------------------------------------
+
+    def parties_since(self, cursor: str | None) -> Iterator[PartyPage]:
+        return self._parties.since(cursor)
+
+    def find_customer(self, probe: Probe) -> Sequence[Party]:
+        return self._parties.find(probe)
+
+    def get_party(self, kind: Literal["account", "contact"], record_id: str) -> Party | None:
+        record = self._client.retrieve(record_id)
+        return None if record is None else self._parties.party(PARTY_MODULE[kind], record)
+
+    def find_lead(self, external_id: str) -> Ref | None:
+        found = self._by_external_id("Leads", external_id, "lead_no")
+        return found[0] if found else None
+
+    def create_lead(self, lead: Lead) -> Written:
+        names = self._parties.fields("Leads")
+        known = self._modules.knows_word("Leads", "leadsource", self.settings.lead_source)
+        source = self.settings.lead_source if known else ""
+        return self._create("Leads", lead_to_vtiger(lead, self._orders.owner(lead.owner), source, names))
+
+    def create_account(self, account: Account) -> Written:
+        return self._create("Accounts", self._account_element(account))
+
+    def create_contact(self, contact: Contact, account_id: str) -> Written:
+        return self._create("Contacts", self._contact_element(contact, account_id))
+
+    def _account_element(self, account: Account) -> dict[str, Any]:
+        return account_to_vtiger(account, self._orders.owner(account.owner), self._parties.fields("Accounts"))
+
+    def _contact_element(self, contact: Contact, account_id: str) -> dict[str, Any]:
+        owner = self._orders.owner(contact.owner)
+        return contact_to_vtiger(contact, owner, account_id, self._parties.fields("Contacts"))
+
+    def _create(self, module: Literal["Accounts", "Contacts", "Leads"], raw: Mapping[str, Any]) -> Written:
+        self._require_fields(module)
+        element, cuts = clean_element(raw, REQUIRED)
+        answer = self._client.create(module, element)
+        return self._compared(module, element, verify.cut_differences(cuts), answer)
+
+    def _require_fields(self, module: Literal["Accounts", "Contacts", "Leads"]) -> None:
+        names = self._parties.fields(module)
+        self._modules.require_fields(module, (names.external_id, names.vat, names.erp_number))
+
+    def _compared(
+        self,
+        module: Literal["Accounts", "Contacts", "Leads"],
+        element: Mapping[str, Any],
+        before: tuple[Difference, ...],
+        answer: Record,
+    ) -> Written:
+        found = verify.compare_fields(element, answer, frozenset({self.settings.external_field(module)}))
+        differences = (*before, *(mismatch.difference() for mismatch in found))
+        return Written(self._ref(module, answer, NUMBERS[module]), differences)
+
+    def convert_lead(self, lead: Ref, account: Account, contact: Contact) -> Converted:
+        self._require_fields("Accounts")
+        self._require_fields("Contacts")
+        firm, firm_cuts = clean_element(self._account_element(account), REQUIRED)
+        person, person_cuts = clean_element(self._contact_element(contact, ""), REQUIRED)
+        made = self._client.convert_lead(
+            {
+                "leadId": lead.id,
+                "assignedTo": firm["assigned_user_id"],
+                "transferRelatedRecordsTo": "Contacts",
+                "entities": {
+                    # Every field is sent again: the lead's own mapping leaves some out (the contact's postcode).
+                    "Accounts": {"create": True, "name": "Accounts", **firm},
+                    "Contacts": {"create": True, "name": "Contacts", **person},
+                },
+            }
+        )
+        person["account_id"] = made.get("Accounts", "")
+        return Converted(
+            account=self._converted("Accounts", made, firm, verify.cut_differences(firm_cuts)),
+            contact=self._converted("Contacts", made, person, verify.cut_differences(person_cuts)),
+        )
+
+    def _converted(
+        self, module: PartyModule, made: Mapping[str, str], element: Mapping[str, Any], cuts: tuple[Difference, ...]
+    ) -> Written:
+        """What a lead became, compared with what was sent for it."""
+        record = self._client.retrieve(made.get(module, "")) if made.get(module) else None
+        if record is None:
+            check.conversion_lost(self.name, module)
+        written = self._compared(module, element, cuts, record)
+        key = self.settings.external_field(module)
+        if module == "Accounts" and record.get(key) != element.get(key):
+            return Written(written.ref, (verify.foreign_account(key, element, record),))
+        return written
+
+    # -- orders and invoices ------------------------------------------------------------------------------------------
+
+    def find_order(self, external_id: str) -> Sequence[Ref]:
+        return self._by_external_id("SalesOrder", external_id, "salesorder_no")
+
+    def create_order(self, order: SalesOrder, refs: OrderRefs) -> Written:
+        return self._orders.create_order(order, refs)
+
+    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs) -> Written:
+        return self._orders.update_order(ref, order, refs)
+
+    def find_invoice(self, external_id: str) -> Sequence[Ref]:
+        return self._by_external_id("Invoice", external_id, "invoice_no")
+
+    def create_invoice(self, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        return self._orders.create_invoice(order, refs, order_ref)
+
+    def find_products(self, skus: Sequence[str]) -> Mapping[str, CrmProduct]:
+        return self._products.find(skus)
+
+    def payload_fingerprint(self, order: SalesOrder, refs: OrderRefs) -> str:
+        return self._orders.fingerprint(order, refs)
+
+    def order_total(self, ref: Ref) -> tuple[Decimal, str] | None:
+        columns = ("id", "hdnGrandTotal", "sostatus")
+        rows = self._client.query(q.select(columns, "SalesOrder", f"id={q.record_id(ref.id)}"))
+        if not rows:
+            return None
+        try:
+            return Decimal(str(rows[0].get("hdnGrandTotal") or "0")), str(rows[0].get("sostatus", ""))
+        except InvalidOperation:
+            return None
+
+    def _by_external_id(self, module: Module | Document, external_id: str, number: str) -> list[Ref]:
+        """Records that carry this very id (vtiger's comparison ignores case), oldest first."""
+        key = self.settings.external_field(module)
+        rows = self._client.query(q.select(("id", number, key), module, q.equal(key, external_id), order="id"))
+        ours = sorted((row for row in rows if row.get(key) == external_id), key=lambda row: q.crmid(str(row.get("id"))))
+        return [self._ref(module, row, number) for row in ours]
+
+
+__all__ = ["NoReturn", "VtigerCrm"]

@@ -1,0 +1,174 @@
+"""WooCommerce in the role of a store (connectors.roles.Store). It never writes to the shop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from connectors.http import Http
+from connectors.roles import Finding, Page, Request
+from connectors.woocommerce import hooks
+from connectors.woocommerce.changes import fetched, id_of, number_of
+from connectors.woocommerce.checks import Checks
+from connectors.woocommerce.client import BOM, Client
+from connectors.woocommerce.settings import WooCommerceSettings
+from connectors.woocommerce.walk import BY_CREATED, BY_MODIFIED, SECOND, By, Step, Walk, wire_time
+from core.clock import Clock, parse_utc
+from core.errors import ConfigurationProblem, Held, NotThere
+from core.jsontext import loads
+from core.keys import Change, Key
+from mapping.canonical.order import SalesOrder
+from mapping.fields import CustomFields
+from mapping.reading import fault
+from mapping.woocommerce import WooOptions, order_from_woocommerce
+
+# `any` leaves trashed orders out, and combined with other words it wins: two listings, each with its own place in the
+# cursor.
+LISTINGS: Final = ("any", "trash")
+_PATHS: Final = {"order": "orders", "customer": "customers", "product": "products", "coupon": "coupons"}
+
+
+class WooCommerce:
+    """A shop. Safe to share between threads."""
+
+    pollable = True
+
+    def __init__(self, settings: WooCommerceSettings, http: Http | None, clock: Clock) -> None:
+        if http is None:
+            raise ConfigurationProblem("A WooCommerce connection needs a transport. What to do: report this as a bug.")
+        self.name = settings.name
+        self._settings = settings
+        self._http = http
+        self._client = Client(http)
+        self._clock = clock
+        self._checks = Checks(self._client, settings, clock)
+        self._options = WooOptions(
+            connection=settings.name,
+            metadata=settings.metadata,
+            statuses=settings.statuses,
+            fields=CustomFields(settings.fields, region=settings.region),
+            channel=settings.channel,
+        )
+
+    def close(self) -> None:
+        """Close the transport."""
+        self._http.close()
+
+    def accepts_deliveries(self) -> bool:
+        return bool(hooks.live_secrets(self._settings.webhook_secrets))
+
+    def receive(self, request: Request) -> Sequence[Change]:
+        return hooks.receive(self.name, request, self._settings.webhook_secrets)
+
+    def changes_since(self, cursor: str | None, *, until: datetime | None = None) -> Iterator[Page]:
+        places = self._places(cursor)
+        overlap = max(timedelta(seconds=self._settings.overlap), SECOND)
+        for status in LISTINGS:
+            walk = self._walk(BY_MODIFIED, status, places[status] - overlap, until)
+            for step in walk.steps():
+                if step.seen_to is not None:
+                    places[status] = max(places[status], step.seen_to)
+                if step.rows:
+                    yield self._page(step, _cursor(places))
+
+    def orders_between(self, since: datetime, until: datetime) -> Iterator[Page]:
+        ceiling = until if not until.microsecond else until.replace(microsecond=0) + SECOND
+        walk = self._walk(BY_CREATED, "any", since.astimezone(UTC) - SECOND, ceiling)
+        for step in walk.steps():
+            wanted = [row for row in step.rows if _within(row, since, until)]
+            if wanted:
+                page = Step(wanted, step.seen_to, step.asked_at, step.total)
+                yield self._page(page, wire_time(step.seen_to or since))
+
+    def fetch(self, key: Key) -> Change:
+        path = _PATHS.get(key.kind)
+        if path is None or not (key.id.isascii() and key.id.isdigit()):
+            raise NotThere(
+                f"{key} is not a record of this shop. What to do: check the number.", detail="not a WooCommerce id"
+            )
+        asked_at = self._clock.now()
+        answer = self._client.get(f"{path}.get", f"{path}/{key.id}")
+        change = fetched(self.name, key.kind, answer.body, asked_at)
+        if change.problem:
+            raise Held(f"{key}: {change.problem}", error_class="mapping")
+        return change
+
+    def find_by_number(self, number: str) -> Change | None:
+        wanted = number.strip().lstrip("#")
+        if wanted.isascii() and wanted.isdigit():
+            try:
+                change = self.fetch(Key(self.name, "order", str(int(wanted))))
+            except NotThere:
+                change = None
+            if change is not None and change.number == wanted:
+                return change
+        return self._search(wanted) if wanted else None
+
+    def order(self, key: Key, raw: bytes) -> SalesOrder:
+        try:
+            body = loads(raw.removeprefix(BOM))
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise Held(
+                "What is stored for this order is not a JSON object. What to do: fetch the order again by its number.",
+                error_class="mapping",
+            )
+        order = order_from_woocommerce(body, self._options)
+        if order.key != key:
+            raise fault("id", order.key.id, f"is not the id of this record ({key.id})", "report this as a bug")
+        return order
+
+    def check(self) -> Sequence[Finding]:
+        return self._checks.check()
+
+    def webhook_status(self) -> Sequence[Finding]:
+        return self._checks.webhooks()
+
+    def schema(self) -> Mapping[str, Any] | None:
+        return None
+
+    def _walk(self, by: By, status: str, after: datetime, before: datetime | None) -> Walk:
+        return Walk(self._client, by, status, after, before, self._settings.per_page, self._clock.now)
+
+    def _page(self, step: Step, cursor: str) -> Page:
+        changes = [fetched(self.name, "order", row, step.asked_at) for row in step.rows]
+        return Page(changes, cursor, step.total)
+
+    def _search(self, number: str) -> Change | None:
+        """Shops with a plugin for order numbers: search, and take the one whose number is exactly this."""
+        asked_at = self._clock.now()
+        for status in LISTINGS:
+            answer = self._client.get_rows(
+                "orders.search", "orders", {"search": number, "status": status, "per_page": 100}
+            )
+            for row in answer.body:
+                if id_of(row) is not None and number_of(row) == number:
+                    return fetched(self.name, "order", row, asked_at)
+        return None
+
+    def _places(self, cursor: str | None) -> dict[str, datetime]:
+        """`any=2026-11-22T02:06:00;trash=...`: up to where each listing has been seen."""
+        start = self._clock.now() - timedelta(days=self._settings.look_back)
+        places = dict.fromkeys(LISTINGS, start)
+        for part in (cursor or "").split(";"):
+            status, _, moment = part.partition("=")
+            if status in places:
+                try:
+                    places[status] = parse_utc(moment)
+                except ValueError:
+                    continue  # an unreadable place: that listing starts over, which costs reading and nothing else
+        return places
+
+
+def _cursor(places: Mapping[str, datetime]) -> str:
+    return ";".join(f"{status}={wire_time(place)}" for status, place in places.items())
+
+
+def _within(row: Mapping[str, Any], since: datetime, until: datetime) -> bool:
+    try:
+        placed = parse_utc(str(row.get(BY_CREATED.field)))
+    except ValueError:
+        return True  # without a date it is better read once too often
+    return since <= placed < until

@@ -1,0 +1,1 @@
+"""What everything else stands on: no network, no database, no vendor vocabulary."""

@@ -1,0 +1,384 @@
+"""Reading `orderwire.toml`: everything that is wrong with it at once, each with its line and in plain words.
+
+Values come from, strongest first: an environment variable (`ORDERWIRE_WORKER__THREADS`,
+`ORDERWIRE_CONNECTION__SHOP__READ_TIMEOUT`), the file, the default. The models of the connectors are handed in, so that this
+module knows none of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from core import jsontext
+from core.errors import ConfigurationProblem
+from core.problems import Problem, describe, did_you_mean
+from core.secrets import SecretRef
+from core.settings import ConnectionSettings, FlowSettings, LedgerSettings, Section, Settings, WebSettings, WorkerSettings
+from core.tomllines import Lines
+from core.tomllines import Path as KeyPath
+
+DEFAULT_FILE: Final = "orderwire.toml"
+PREFIX: Final = "ORDERWIRE_"
+_SECTIONS: Final[dict[str, type[Section]]] = {"ledger": LedgerSettings, "worker": WorkerSettings, "web": WebSettings}
+_ARRAYS: Final = ("connection", "flow")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A connector as the configuration sees it: the word in `connector = "..."`, its role and its model."""
+
+    name: str
+    role: Literal["store", "crm"]
+    model: type[ConnectionSettings]
+
+
+class ConfigProblems(ConfigurationProblem):
+    """The configuration cannot be used. `problems` has all of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(
+            f"The configuration has {count}:\n{listed}\n"
+            "What to do: mend these places, then see `orderwire config validate`."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One setting for `config show`: where it came from is `file:12`, `env:NAME` or `default`."""
+
+    path: str
+    value: str
+    origin: str
+
+
+@dataclass
+class Reading:
+    """What was read: settings (None where they cannot be built), every problem, and where values came from."""
+
+    file: Path
+    settings: Settings | None = None
+    problems: list[Problem] = field(default_factory=list)
+    lines: Lines = field(default_factory=lambda: Lines(""))
+    variables: dict[KeyPath, str] = field(default_factory=dict)
+    """Which environment variable set which key."""
+    parts: dict[KeyPath, Section] = field(default_factory=dict)
+    """Every section that could be built, by its place."""
+
+    def problem(self, path: KeyPath, message: str, hint: str = "") -> None:
+        """Note a problem at this key."""
+        variable = self.variables.get(path, "")
+        line = 0 if variable else self.lines.of(path)
+        self.problems.append(Problem(str(self.file), line, _shown(path, self.parts), message, hint, variable))
+
+    def origin(self, path: KeyPath) -> str:
+        """Where the value of this key came from."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.variables:
+                return f"env:{self.variables[path[:end]]}"
+        line = self.lines.exactly(path)
+        if line:
+            return f"file:{line}"
+        inline = any(self.lines.exactly(path[:end]) and not _is_table(path[:end]) for end in range(len(path) - 1, 0, -1))
+        return f"file:{self.lines.of(path)}" if inline else "default"
+
+
+def _is_table(path: KeyPath) -> bool:
+    """A top-level section, or one place in an array of tables: whatever is not written in it is a default."""
+    return len(path) == 1 or (len(path) == 2 and isinstance(path[1], int))
+
+
+def _shown(path: KeyPath, parts: Mapping[KeyPath, Section]) -> str:
+    """`connection.shop.url`: arrays by the name of their entry, where it has one."""
+    words: list[str] = []
+    for place, part in enumerate(path):
+        if isinstance(part, int):
+            name = getattr(parts.get(path[: place + 1]), "name", "")
+            words.append(str(name) or f"#{part + 1}")
+        else:
+            words.append(part)
+    return ".".join(words)
+
+
+# -- the environment ---------------------------------------------------------------------------------------------------
+
+
+class _Overrides(BaseSettings):
+    """The names that environment variables may begin with."""
+
+    ledger: dict[str, Any] = {}
+    worker: dict[str, Any] = {}
+    web: dict[str, Any] = {}
+    connection: dict[str, dict[str, Any]] = {}
+    flow: dict[str, dict[str, Any]] = {}
+
+
+class _Environment(EnvSettingsSource):
+    """As pydantic-settings reads it, but with exact numbers."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        return jsontext.loads(value)
+
+
+def _overrides() -> dict[str, Any]:
+    source = _Environment(_Overrides, env_prefix=PREFIX, env_nested_delimiter="__")
+    return source()
+
+
+def _apply_environment(document: dict[str, Any], reading: Reading) -> None:
+    for section, values in _overrides().items():
+        if section in _SECTIONS:
+            table = document.setdefault(section, {})
+            if isinstance(table, dict):
+                _override(table, values, (section,), f"{PREFIX}{section.upper()}", reading)
+            continue
+        entries = document.get(section)
+        for name, own in values.items():
+            variable = f"{PREFIX}{section.upper()}__{name.upper()}"
+            found = _entry(entries, name)
+            if found is None:
+                reading.problems.append(
+                    Problem(str(reading.file), 0, section, f"there is no {section} named {name}", "", variable)
+                )
+            else:
+                _override(found[1], own, (section, found[0]), variable, reading)
+    for variable in sorted(os.environ):
+        section, nested, _ = variable.removeprefix(PREFIX).partition("__")
+        if variable.startswith(PREFIX) and nested and section.lower() not in {*_SECTIONS, *_ARRAYS}:
+            hint = did_you_mean(section.lower(), (*_SECTIONS, *_ARRAYS))
+            reading.problems.append(
+                Problem(str(reading.file), 0, section.lower(), f"there is no section {section.lower()}", hint, variable)
+            )
+
+
+def _entry(entries: Any, name: str) -> tuple[int, dict[str, Any]] | None:
+    """The table of this name in an array of tables; a `-` in a name is `_` in a variable's."""
+    for place, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict) and str(entry.get("name", "")).replace("-", "_").lower() == name:
+            return place, entry
+    return None
+
+
+def _override(table: dict[str, Any], values: Mapping[str, Any], path: KeyPath, variable: str, reading: Reading) -> None:
+    for key, value in values.items():
+        name, place = f"{variable}__{key.upper()}", (*path, key)
+        if isinstance(value, dict) and name not in os.environ:
+            below = table.setdefault(key, {})
+            if isinstance(below, dict):
+                _override(below, value, place, name, reading)
+            continue
+        reading.variables[place] = name
+        table[key] = _parsed(value)
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
+        try:
+            return jsontext.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+# -- the sections ------------------------------------------------------------------------------------------------------
+
+
+def _build(model: type[Section], table: Any, path: KeyPath, reading: Reading) -> Section | None:
+    if not isinstance(table, dict):
+        reading.problem(path, f"`{path[-1]}` must be a table: [{path[-1]}]")
+        return None
+    try:
+        section = model.model_validate(table)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            where, message, hint = describe(model, fault)
+            reading.problem((*path, *where), message, hint)
+        return None
+    reading.parts[path] = section
+    return section
+
+
+def _connections(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
+    for path, table in _tables(document, "connection", reading):
+        connector = table.get("connector")
+        if connector is None:
+            known = ", ".join(sorted(kinds))
+            reading.problem(path, f"`connector` is missing: what kind of system it is, one of {known}")
+        elif not isinstance(connector, str) or connector not in kinds:
+            hint = did_you_mean(str(connector), tuple(kinds)) or f"one of {', '.join(sorted(kinds))}"
+            reading.problem((*path, "connector"), f"there is no connector {connector!r}", hint)
+        else:
+            _build(kinds[connector].model, table, path, reading)
+
+
+def _tables(document: Mapping[str, Any], name: str, reading: Reading) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    entries = document.get(name, [])
+    if not isinstance(entries, list):
+        reading.problem((name,), f"`{name}` is written in double brackets, once for each: [[{name}]]")
+        return
+    for place, table in enumerate(entries):
+        if isinstance(table, dict):
+            yield (name, place), table
+        else:
+            reading.problem((name, place), f"`{name}` must be a table: [[{name}]]")
+
+
+def _check_names(document: Mapping[str, Any], reading: Reading) -> None:
+    for section in _ARRAYS:
+        seen: dict[str, int] = {}
+        for path, table in _tables(document, section, Reading(reading.file)):
+            name = table.get("name")
+            if isinstance(name, str) and name in seen:
+                reading.problem((*path, "name"), f"the name {name!r} is taken by the {section} on line {seen[name]}")
+            elif isinstance(name, str):
+                seen[name] = reading.lines.of((*path, "name"))
+
+
+def _check_flows(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
+    roles: dict[str, str] = {}
+    for _, table in _tables(document, "connection", Reading(reading.file)):
+        kind = kinds.get(str(table.get("connector")))
+        roles[str(table.get("name"))] = kind.role if kind else ""
+    ways: dict[tuple[str, str, str], str] = {}
+    for path, section in list(reading.parts.items()):
+        if not isinstance(section, FlowSettings):
+            continue
+        _check_end(path, "source", section.source, "store", roles, reading)
+        _check_end(path, "target", section.target, "crm", roles, reading)
+        way = (section.pipeline, section.source, section.target)
+        if way in ways:
+            reading.problem(path, f"the flow {ways[way]!r} goes from {section.source} to {section.target} already")
+        ways.setdefault(way, section.name)
+        _check_owner(path, section, reading)
+
+
+def _check_end(path: KeyPath, end: str, name: str, role: str, roles: Mapping[str, str], reading: Reading) -> None:
+    what = {"store": "a store", "crm": "a CRM"}[role]
+    fitting = tuple(other for other, its_role in roles.items() if its_role == role)
+    if name not in roles:
+        hint = did_you_mean(name, fitting) or (f"{what} configured here is: {', '.join(fitting)}" if fitting else "")
+        reading.problem((*path, end), f"there is no connection named {name!r}", hint)
+    elif roles[name] not in {role, ""}:
+        hint = f"{what} configured here is: {', '.join(fitting)}" if fitting else f"configure {what} first"
+        reading.problem((*path, end), f"the {end} of a flow must be {what}, and {name!r} is not", hint)
+
+
+def _check_owner(path: KeyPath, flow: FlowSettings, reading: Reading) -> None:
+    target = next((p for p in reading.parts.values() if isinstance(p, ConnectionSettings) and p.name == flow.target), None)
+    owners = getattr(target, "owners", None)
+    if flow.owner and isinstance(owners, Mapping) and flow.owner not in owners:
+        hint = did_you_mean(flow.owner, tuple(owners)) or (f"it knows: {', '.join(owners)}" if owners else "")
+        reading.problem((*path, "owner"), f"the owners table of {flow.target!r} has no {flow.owner!r}", hint)
+
+
+def secrets(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, SecretRef]]:
+    """Every reference to a secret inside a section, with its place."""
+    if isinstance(value, SecretRef):
+        yield path, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets(getattr(value, name), (*path, name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from secrets(item, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from secrets(item, (*path, place))
+
+
+def _check_secrets(reading: Reading) -> None:
+    for path, section in list(reading.parts.items()):
+        for below, reference in secrets(section):
+            try:
+                reference.get()
+            except ConfigurationProblem as missing:
+                message, _, advice = missing.message.partition(" What to do: ")
+                reading.problem((*path, *below), message, advice)
+
+
+# -- the whole ---------------------------------------------------------------------------------------------------------
+
+_AT_LINE: Final = re.compile(r"\s*\(at line (\d+), column \d+\)|\s*\(at end of document\)")
+
+
+def _parse(text: str, reading: Reading) -> dict[str, Any] | None:
+    reading.lines = Lines(text)
+    try:
+        return tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        at = _AT_LINE.search(str(error))
+        line = int(at.group(1)) if at and at.group(1) else text.count("\n") + 1
+        message = f"this is not TOML: {_AT_LINE.sub('', str(error)).lower()}"
+        reading.problems.append(Problem(str(reading.file), line, "", message, "text stands in quotes, one key a line"))
+        return None
+
+
+def parse(text: str, kinds: Mapping[str, Kind], *, file: str | Path = DEFAULT_FILE, with_secrets: bool = True) -> Reading:
+    """Read TOML text. Never raises for what is wrong with it: see `problems`. `with_secrets`: also look whether every
+    secret that is referred to can be read."""
+    reading = Reading(Path(file))
+    document = _parse(text, reading)
+    if document is None:
+        return reading
+    _apply_environment(document, reading)
+    for key in document:
+        if key not in {*_SECTIONS, *_ARRAYS}:
+            reading.problem((key,), f"there is no section `{key}`", did_you_mean(key, (*_SECTIONS, *_ARRAYS)))
+    for name, model in _SECTIONS.items():
+        _build(model, document.get(name, {}), (name,), reading)
+    _connections(document, kinds, reading)
+    for path, table in _tables(document, "flow", reading):
+        _build(FlowSettings, table, path, reading)
+    _check_names(document, reading)
+    _check_flows(document, kinds, reading)
+    if with_secrets:
+        _check_secrets(reading)
+    reading.problems.sort(key=lambda problem: (problem.line == 0, problem.line, problem.path))
+    if not [problem for problem in reading.problems if not problem.secret]:
+        reading.settings = _settings(reading)
+    return reading
+
+
+def _settings(reading: Reading) -> Settings | None:
+    parts = reading.parts
+    return Settings.model_construct(
+        ledger=parts[("ledger",)],
+        worker=parts[("worker",)],
+        web=parts[("web",)],
+        connections=tuple(part for part in parts.values() if isinstance(part, ConnectionSettings)),
+        flows=tuple(part for part in parts.values() if isinstance(part, FlowSettings)),
+    )
+
+
+def read(file: str | Path, kinds: Mapping[str, Kind], *, with_secrets: bool = True) -> Reading:
+    """Read the file. A file that is not there is a problem like others."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reading = Reading(Path(file))
+        why = getattr(error, "strerror", "") or "it is not UTF-8 text"
+        hint = "`orderwire init` writes one, or name another with --config"
+        reading.problems.append(Problem(str(file), 0, "", f"the file cannot be read ({why})", hint))
+        return reading
+    return parse(text, kinds, file=file, with_secrets=with_secrets)
+
+
+def load(file: str | Path, kinds: Mapping[str, Kind], *, with_secrets: bool = True) -> Settings:
+    """The settings; raises `ConfigProblems` with everything that is wrong."""
+    reading = read(file, kinds, with_secrets=with_secrets)
+    if reading.problems or reading.settings is None:
+        raise ConfigProblems(reading.problems)
+    return reading.settings

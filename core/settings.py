@@ -1,0 +1,115 @@
+"""What can be configured, apart from what only one connector knows (its own `settings.py`)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+"""Names of connections and flows: lower case, digits, `_` and `-`; they stand in addresses and keys."""
+
+
+class Section(BaseModel):
+    """A table of the configuration file: unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ConnectionSettings(Section):
+    """What every `[[connection]]` has. A connector's own model inherits from it."""
+
+    name: Name
+    connector: str
+    connect_timeout: float = Field(default=5.0, gt=0, le=60)
+    """Seconds."""
+    read_timeout: float = Field(default=30.0, gt=0, le=300)
+    """Seconds."""
+    hold: float = Field(default=120.0, ge=0, le=3600)
+    """Seconds to wait after an unanswered write before looking whether it arrived; at least the system's longest
+    processing time."""
+
+
+class LedgerSettings(Section):
+    """Where the durable memory lives."""
+
+    url: str = "sqlite:///orderwire.db"
+    """`sqlite:///file` or `postgresql+psycopg://user@host/db`. A password goes into `password`, not here."""
+    password: Any = None
+    lease: float = Field(default=60.0, ge=1, le=3600)
+    """Seconds that a job belongs to the worker that claimed it, renewed while it runs."""
+
+
+class WorkerSettings(Section):
+    """How many jobs run at a time."""
+
+    threads: int = Field(default=8, ge=1, le=64)
+    broker: str = ""
+    """`redis://host:port/0`; empty: in-process."""
+    tick: float = Field(default=1.0, gt=0, le=60)
+    """Seconds between two rounds of the ticker."""
+    max_failures: int = Field(default=8, ge=1, le=100)
+    """So many failures of its own hold a job."""
+
+
+class WebSettings(Section):
+    """The web process."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8700, ge=0, le=65535)
+    max_body: int = Field(default=1024 * 1024, ge=1024)
+    """Bytes of a delivery."""
+
+
+class ImportRules(Section):
+    """Which orders travel. An order that does not is `skipped`, with the rule's name."""
+
+    statuses: tuple[str, ...] = ("pending", "on_hold", "confirmed", "completed", "cancelled", "refunded", "unknown")
+    payment: tuple[str, ...] = ("unpaid", "paid", "refunded", "unknown")
+    channels: tuple[str, ...] = ()
+    """Empty: all."""
+    minimum: Decimal | None = None
+    """Orders of a smaller total are skipped."""
+
+
+class MethodTable(Section):
+    """A store's codes to the CRM's words. An unknown code gets `default` and a counted warning."""
+
+    default: str = ""
+    table: dict[str, str] = Field(default_factory=dict)
+
+
+class FlowSettings(Section):
+    """One `[[flow]]`: a pipeline between two connections."""
+
+    name: Name
+    pipeline: Literal["orders"] = "orders"
+    source: Name
+    target: Name
+    queue: Literal["live", "sync", "backfill"] = "live"
+    poll: float = Field(default=300.0, ge=0, le=86_400)
+    """Seconds between two polls of the source; 0: never."""
+    match: tuple[Literal["erp_number", "vat", "email", "phone", "company"], ...] = (
+        "erp_number",
+        "vat",
+        "email",
+        "phone",
+        "company",
+    )
+    """In this order; "linked before" always comes first."""
+    guests: Literal["match", "lead", "hold"] = "match"
+    """match: by the rules, else new. lead: by e-mail only, else new. hold: by the rules, else held for a person."""
+    invoices: Literal["never", "on_order", "on_paid"] = "never"
+    owner: str = ""
+    """Owner of what is created, a name in the CRM connection's owners table (user or group)."""
+    owner_by: Literal["placed_by", "fixed"] = "placed_by"
+    """placed_by: the rep who placed the order where the order says so, else `owner`."""
+    rules: ImportRules = ImportRules()
+    statuses: dict[str, str] = Field(default_factory=dict)
+    """Canonical order status -> the CRM's word, over the connector's own table."""
+    delivery: MethodTable = MethodTable()
+    payment: MethodTable = MethodTable()
+    max_lines: int = Field(default=500, ge=1, le=10_000)
+    region: str = ""
+    """ISO country for phone numbers without a country code where the address has none."""

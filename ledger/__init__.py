@@ -1,0 +1,45 @@
+"""The durable memory. The database is the truth; everything else may vanish at any moment."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+
+from sqlalchemy.engine import URL
+
+from core.clock import Clock
+from ledger.database import Database, DatabaseClock
+from ledger.inbox import Inbox
+from ledger.jobs import Jobs
+from ledger.links import Links
+from ledger.parties import Parties
+from ledger.state import Cursors, Lanes, Schedules, States
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """All tables behind their services. One per process; safe to share between threads."""
+
+    def __init__(self, db: Database, *, lease: float = 60.0) -> None:
+        self.db = db
+        self.clock = DatabaseClock(db)
+        self.process = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self.inbox = Inbox(db)
+        self.jobs = Jobs(db, lease=lease)
+        self.links = Links(db)
+        self.parties = Parties(db)
+        self.states = States(db)
+        self.cursors = Cursors(db)
+        self.schedules = Schedules(db)
+        self.lanes = Lanes(db, self.process, lease=lease)
+
+    @classmethod
+    def open(cls, url: str | URL, *, lease: float = 60.0, pool_size: int = 12, clock: Clock | None = None) -> Ledger:
+        """Connect (lazily); the schema must be there (`ledger.migrate.upgrade`)."""
+        return cls(Database(url, pool_size=pool_size, clock=clock), lease=lease)
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.db.close()

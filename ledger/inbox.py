@@ -1,0 +1,346 @@
+"""What came in: kept as received, the newest state of each record found, and a job wanted for it. One transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from core.clock import from_micros, to_micros
+from core.keys import Change, Key, content_hash
+from ledger import tables as t
+from ledger.database import Database
+
+Via = Literal["webhook", "poll", "fetch", "backfill", "form", "replay"]
+
+
+class Verdict(StrEnum):
+    """What a change meant for its record."""
+
+    NEWEST = "newest"  # it is the record's state now
+    SAME = "same"  # nothing new
+    STALE = "stale"  # older than what we have
+    DIRTY = "dirty"  # the source must be asked
+    DUPLICATE = "duplicate"  # this very delivery was here before
+    PROBLEM = "problem"  # genuine, but not understandable
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A flow that wants this record."""
+
+    flow: str
+    target: str
+    queue: Literal["live", "sync", "backfill"] = "live"
+
+
+Routes = Callable[[Key], Sequence[Route]]
+MEETINGS = 5
+RANK = {"live": 0, "sync": 1, "backfill": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of one change."""
+
+    change: Change
+    verdict: Verdict
+    event_id: int | None
+    jobs: tuple[int, ...]
+    correlation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The newest raw state of one outside record."""
+
+    key: Key
+    raw: bytes | None
+    stamp: int | None
+    content: str
+    fetched_at: int | None
+    dirty_at: int | None
+    deleted: bool
+    number: str
+    version: int
+
+    @property
+    def must_fetch(self) -> bool:
+        """The stored state cannot be trusted until the source is asked."""
+        return self.dirty_at is not None or self.raw is None
+
+
+def judge(old: Record | None, change: Change, content: str, *, fetchable: bool) -> Verdict:
+    """Which of two states is the newest (pure).
+
+    A later stamp wins. Equal stamps with different content: what was fetched later from the source wins; where only
+    pushes are known the source is asked; where it cannot be asked, the greater content hash decides, so that any order
+    of arrival ends in the same state.
+    """
+    if change.raw is None:
+        return Verdict.DIRTY if fetchable else Verdict.NEWEST
+    if old is None or old.raw is None or old.stamp is None:
+        return Verdict.NEWEST
+    stamp = to_micros(change.stamp) if change.stamp else None
+    if stamp is None or stamp > old.stamp:
+        return Verdict.NEWEST
+    if stamp < old.stamp:
+        return Verdict.STALE
+    if content == old.content:
+        return Verdict.SAME
+    if change.fetched_at is not None:
+        return Verdict.NEWEST if to_micros(change.fetched_at) >= (old.fetched_at or 0) else Verdict.STALE
+    if fetchable:
+        return Verdict.DIRTY
+    return Verdict.NEWEST if content > old.content else Verdict.STALE
+
+
+class Inbox:
+    """Intake and the newest states."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._insert_event = (
+            db.insert(t.event)
+            .on_conflict_do_nothing(index_elements=["connection", "dedupe_key"])
+            .returning(t.event.c.id)
+        )
+        self._insert_record = (
+            db.insert(t.record)
+            .on_conflict_do_nothing(index_elements=["connection", "kind", "record_id"])
+            .returning(t.record.c.version)
+        )
+        self._one_record = sa.select(t.record).where(
+            t.record.c.connection == sa.bindparam("b_connection"),
+            t.record.c.kind == sa.bindparam("b_kind"),
+            t.record.c.record_id == sa.bindparam("b_id"),
+        )
+        self._locked_record = db.lock_rows(self._one_record)
+        self._want_job = self._build_want_job()
+
+    def _build_want_job(self) -> sa.Insert:
+        insert = self.db.insert(t.job)
+        new = insert.excluded
+        going = t.job.c.state == "running"
+        return insert.on_conflict_do_update(
+            index_elements=["flow", "connection", "kind", "record_id"],
+            set_={
+                "wanted": t.job.c.wanted + 1,
+                "state": sa.case((going, t.job.c.state), else_=new.state),
+                "due_at": sa.case((going, t.job.c.due_at), else_=new.due_at),
+                "rank": sa.case((new.rank < t.job.c.rank, new.rank), else_=t.job.c.rank),
+                "queue": sa.case((new.rank < t.job.c.rank, new.queue), else_=t.job.c.queue),
+                "number": sa.case((new.number != "", new.number), else_=t.job.c.number),
+                "failures": sa.case((going, t.job.c.failures), else_=0),
+                "reason": sa.case((going, t.job.c.reason), else_=new.reason),
+                "error_class": sa.case((going, t.job.c.error_class), else_=new.error_class),
+                "waiting_for": None,
+                "correlation": new.correlation,
+                "updated_at": new.updated_at,
+            },
+        ).returning(t.job.c.id)
+
+    def accept(
+        self,
+        changes: Sequence[Change],
+        routes: Routes,
+        *,
+        via: Via = "webhook",
+        fetchable: bool = True,
+        want_jobs: bool = True,
+        correlation: str = "",
+    ) -> list[Accepted]:
+        """Commit changes; when this returns they are durable. Safe to repeat. At most one job per (flow, record) wakes."""
+        # In the order of their keys: two transactions that lock the same records cannot wait for each other.
+        ordered = sorted(changes, key=lambda change: change.key)
+        for attempt in range(MEETINGS):
+            try:
+                with self.db.write() as connection:
+                    return [
+                        self._accept_one(
+                            connection,
+                            change,
+                            routes(change.key) if want_jobs else (),
+                            via,
+                            fetchable=fetchable,
+                            correlation=correlation or uuid.uuid4().hex[:16],
+                        )
+                        for change in ordered
+                    ]
+            except _Met:
+                if attempt == MEETINGS - 1:
+                    raise
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def _accept_one(
+        self, connection: Connection, change: Change, routes: Sequence[Route], via: Via, *, fetchable: bool, correlation: str
+    ) -> Accepted:
+        now = self.db.micros()
+        content = change.content or content_hash(change.raw or b"")
+        old = self._load(connection, change.key, locked=True)
+        verdict = Verdict.PROBLEM if change.problem else judge(old, change, content, fetchable=fetchable)
+        event_id = connection.execute(
+            self._insert_event, self._event_values(change, via, verdict, correlation, now)
+        ).scalar_one_or_none()
+        if event_id is None and change.fetched_at is None:
+            return Accepted(change, Verdict.DUPLICATE, None, (), correlation)
+        bump = self._keep(connection, change, content, old, verdict, event_id, now)
+        jobs = (
+            tuple(self._want(connection, change, route, correlation, now) for route in routes) if bump else ()
+        )
+        return Accepted(change, verdict, event_id, jobs, correlation)
+
+    @staticmethod
+    def _event_values(change: Change, via: Via, verdict: Verdict, correlation: str, now: int) -> dict[str, Any]:
+        return {
+            "connection": change.key.connection,
+            "dedupe_key": change.dedupe,
+            "kind": change.key.kind,
+            "record_id": change.key.id,
+            "stamp": to_micros(change.stamp) if change.stamp else None,
+            "topic": change.topic,
+            "via": via,
+            "raw": change.raw,
+            "problem": change.problem,
+            "verdict": verdict.value,
+            "correlation": correlation,
+            "received_at": now,
+        }
+
+    def _keep(
+        self,
+        connection: Connection,
+        change: Change,
+        content: str,
+        old: Record | None,
+        verdict: Verdict,
+        event_id: int | None,
+        now: int,
+    ) -> bool:
+        """Write the record as the verdict says; whether somebody should look at it."""
+        values: dict[str, Any] = {"updated_at": now}
+        if event_id is not None:
+            values["event_id"] = event_id
+        if verdict in {Verdict.NEWEST, Verdict.PROBLEM}:
+            values |= {
+                "stamp": to_micros(change.stamp) if change.stamp else None,
+                "raw": change.raw,
+                "content": content,
+                "number": change.number or (old.number if old else ""),
+                "deleted": change.deleted,
+            }
+        elif verdict is Verdict.DIRTY:
+            values |= {"dirty_at": now}
+        elif verdict is Verdict.STALE or change.fetched_at is None or old is None or old.dirty_at is None:
+            return False
+        if change.fetched_at is not None and verdict is not Verdict.STALE:
+            fetched = to_micros(change.fetched_at)
+            values["fetched_at"] = fetched
+            if old is not None and old.dirty_at is not None and fetched >= old.dirty_at:
+                values["dirty_at"] = None
+        self._write_record(connection, change, old, values, new_state=verdict is Verdict.NEWEST)
+        return verdict in {Verdict.NEWEST, Verdict.DIRTY, Verdict.PROBLEM}
+
+    def _write_record(
+        self, connection: Connection, change: Change, old: Record | None, values: dict[str, Any], *, new_state: bool
+    ) -> None:
+        key = change.key
+        if old is None:
+            row = {"connection": key.connection, "kind": key.kind, "record_id": key.id, "number": change.number, **values}
+            if connection.execute(self._insert_record, row).first() is not None:
+                return
+            # Somebody else inserted it between our look and our insert (PostgreSQL): their transaction is over now.
+            raise _Met
+        if new_state:
+            values = {**values, "version": old.version + 1}
+        connection.execute(
+            sa.update(t.record).where(
+                t.record.c.connection == key.connection, t.record.c.kind == key.kind, t.record.c.record_id == key.id
+            ),
+            values,
+        )
+
+    def _want(self, connection: Connection, change: Change, route: Route, correlation: str, now: int) -> int:
+        state, reason, error_class = ("held", change.problem, "parse") if change.problem else ("waiting", "", "")
+        return int(
+            connection.execute(
+                self._want_job,
+                {
+                    "flow": route.flow,
+                    "connection": change.key.connection,
+                    "kind": change.key.kind,
+                    "record_id": change.key.id,
+                    "target": route.target,
+                    "queue": route.queue,
+                    "rank": RANK[route.queue],
+                    "state": state,
+                    "due_at": now,
+                    "reason": reason or "",
+                    "error_class": error_class,
+                    "number": change.number,
+                    "correlation": correlation,
+                    "created_at": now,
+                    "updated_at": now,
+                },
+            ).scalar_one()
+        )
+
+    def _load(self, connection: Connection, key: Key, *, locked: bool = False) -> Record | None:
+        statement = self._locked_record if locked else self._one_record
+        row = connection.execute(
+            statement, {"b_connection": key.connection, "b_kind": key.kind, "b_id": key.id}
+        ).first()
+        return _record(row) if row is not None else None
+
+    def record(self, key: Key) -> Record | None:
+        """The newest state we know."""
+        with self.db.read() as connection:
+            return self._load(connection, key)
+
+    def by_number(self, number: str, connection: str = "") -> list[Record]:
+        """Records that people call by this number (or have it as id)."""
+        query = sa.select(t.record).where((t.record.c.number == number) | (t.record.c.record_id == number)).limit(50)
+        if connection:
+            query = query.where(t.record.c.connection == connection)
+        return [_record(row) for row in self.db.rows(query)]
+
+    def events(self, key: Key, limit: int = 200) -> list[dict[str, Any]]:
+        """Everything that was received about one record, oldest first; without the raw bytes."""
+        columns = [column for column in t.event.c if column.name != "raw"]
+        query = (
+            sa.select(*columns)
+            .where(t.event.c.connection == key.connection, t.event.c.kind == key.kind, t.event.c.record_id == key.id)
+            .order_by(t.event.c.id)
+            .limit(limit)
+        )
+        return [
+            {**row._mapping, "received_at": from_micros(row.received_at), "stamp": _moment(row.stamp)}  # noqa: SLF001
+            for row in self.db.rows(query)
+        ]
+
+
+class _Met(Exception):  # noqa: N818 - not an error: two transactions met on one new record, ours is repeated
+    pass
+
+
+def _moment(micros: int | None) -> object:
+    return from_micros(micros) if micros is not None else None
+
+
+def _record(row: Row[Any]) -> Record:
+    return Record(
+        key=Key(row.connection, row.kind, row.record_id),
+        raw=row.raw,
+        stamp=row.stamp,
+        content=row.content,
+        fetched_at=row.fetched_at,
+        dirty_at=row.dirty_at,
+        deleted=bool(row.deleted),
+        number=row.number,
+        version=row.version,
+    )

@@ -1,0 +1,451 @@
+"""The standing orders: one job per (flow, record), claimed under a lease with a fencing token, settled with its outcome."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from core.clock import from_micros
+from core.keys import Key
+from ledger import tables as t
+from ledger.database import SECOND, Database
+
+State = Literal["waiting", "running", "settled", "held", "skipped"]
+STATES: Final = ("waiting", "running", "settled", "held", "skipped")
+CRASHES_HOLD: Final = 3
+_MAX_REASON: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that is ours until the lease ends. `token` fences: a later claim has a greater one."""
+
+    id: int
+    flow: str
+    key: Key
+    target: str
+    queue: str
+    generation: int
+    token: int
+    failures: int
+    crashes: int
+    alone: bool
+    worker: str
+    correlation: str
+    started_at: int
+    lease: float
+    asked_at: float
+    """The monotonic moment before the claim was asked for: our lease ends at the latest `lease` seconds after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended. `seconds` and `burns` matter for "retry" only."""
+
+    kind: Literal["settled", "retry", "held", "skipped"]
+    message: str = ""
+    error_class: str = ""
+    detail: str = ""
+    field: str = ""
+    seconds: float = 0.0
+    burns: bool = True
+    waiting_for: int | None = None
+    number: str = ""
+    amount: str = ""
+    currency: str = ""
+    warnings: Sequence[str] = ()
+    calls: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as people see it."""
+
+    id: int
+    flow: str
+    key: str
+    target: str
+    queue: str
+    state: str
+    number: str
+    reason: str
+    error_class: str
+    field: str
+    failures: int
+    crashes: int
+    amount: str
+    currency: str
+    due_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    wanted: int
+    done: int
+    worker: str
+    correlation: str
+    warnings: list[str] = field(default_factory=list)
+
+
+class Jobs:
+    """Claim, renew, settle; and what people do with jobs."""
+
+    def __init__(self, db: Database, *, lease: float = 60.0) -> None:
+        self.db = db
+        self.lease = lease
+        self._claims = {alone: self._build_claim(alone=alone) for alone in (False, True)}
+        self._insert_attempt = db.insert(t.attempt).on_conflict_do_nothing(index_elements=["job_id", "token"])
+        mine = (
+            (t.job.c.id == sa.bindparam("b_id"))
+            & (t.job.c.token == sa.bindparam("b_token"))
+            & (t.job.c.state == "running")
+        )
+        self._mine = mine
+        self._settle = self._build_settle()
+        self._renew = (
+            sa.update(t.job)
+            .where(mine, t.job.c.lease_until > db.now)
+            .values(lease_until=db.now + sa.bindparam("b_lease", type_=sa.BigInteger))
+            .returning(t.job.c.id)
+        )
+
+    # -- claiming --------------------------------------------------------------------------------------------------
+
+    def _build_claim(self, *, alone: bool) -> sa.Executable:
+        candidate = t.job.alias("candidate")
+        blocked = (
+            sa.select(t.connection_state.c.connection)
+            .where(
+                t.connection_state.c.connection == candidate.c.target,
+                (t.connection_state.c.blocked_until > self.db.now) | (t.connection_state.c.paused_until > self.db.now),
+            )
+            .exists()
+        )
+        query = (
+            sa.select(candidate.c.id)
+            .where(
+                candidate.c.state == "waiting",
+                candidate.c.due_at <= self.db.now,
+                candidate.c.alone == sa.literal(alone),
+                candidate.c.rank <= sa.bindparam("b_rank"),
+                ~blocked,
+            )
+            .order_by(candidate.c.rank, candidate.c.due_at)
+            .limit(1)
+        )
+        if not self.db.is_sqlite:
+            query = query.with_for_update(skip_locked=True, of=candidate)
+        return (
+            sa.update(t.job)
+            .where(t.job.c.id == query.scalar_subquery())
+            .values(
+                state="running",
+                token=t.job.c.token + 1,
+                generation=t.job.c.wanted,
+                worker=sa.bindparam("b_worker"),
+                started_at=self.db.now,
+                lease_until=self.db.now + sa.bindparam("b_lease", type_=sa.BigInteger),
+                waiting_for=None,
+            )
+            .returning(t.job)
+        )
+
+    def claim(self, worker: str, *, alone: bool = False, max_rank: int = 2) -> Claim | None:
+        """The most urgent due job, now ours for the lease; None when nothing is due. One statement, on both engines."""
+        asked_at = time.monotonic()
+        rows = self.db.execute(
+            self._claims[alone], {"b_worker": worker, "b_lease": int(self.lease * SECOND), "b_rank": max_rank}
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        return Claim(
+            id=row.id,
+            flow=row.flow,
+            key=Key(row.connection, row.kind, row.record_id),
+            target=row.target,
+            queue=row.queue,
+            generation=row.generation,
+            token=row.token,
+            failures=row.failures,
+            crashes=row.crashes,
+            alone=bool(row.alone),
+            worker=worker,
+            correlation=row.correlation,
+            started_at=row.started_at,
+            lease=self.lease,
+            asked_at=asked_at,
+        )
+
+    def renew(self, claim: Claim) -> bool:
+        """Another lease from now on; False when the job is not ours any more."""
+        parameters = {"b_id": claim.id, "b_token": claim.token, "b_lease": int(self.lease * SECOND)}
+        return bool(self.db.execute(self._renew, parameters))
+
+    # -- settling --------------------------------------------------------------------------------------------------
+
+    def _build_settle(self) -> sa.Executable:
+        newer = t.job.c.wanted > t.job.c.generation
+        return (
+            sa.update(t.job)
+            .where(self._mine)
+            .values(
+                # A newer state that came in meanwhile supersedes whatever this attempt ended in.
+                state=sa.case((newer & (sa.bindparam("b_final") == 1), "waiting"), else_=sa.bindparam("b_state")),
+                due_at=self.db.now
+                + sa.case((newer & (sa.bindparam("b_final") == 1), 0), else_=sa.bindparam("b_delay", type_=sa.BigInteger)),
+                done=sa.case((sa.bindparam("b_done") == 1, t.job.c.generation), else_=t.job.c.done),
+                lease_until=None,
+                updated_at=self.db.now,
+                **{
+                    name: sa.bindparam(f"b_{name}")
+                    for name in ("failures", "crashes", "alone", "waiting_for", "reason", "error_class", "field", "warnings")
+                },
+                **{
+                    name: sa.case((sa.bindparam(f"b_{name}") != "", sa.bindparam(f"b_{name}")), else_=t.job.c[name])
+                    for name in ("number", "amount", "currency")
+                },
+            )
+            .returning(t.job.c.state)
+        )
+
+    def settle(self, claim: Claim, outcome: Outcome, *, max_failures: int = 8) -> State | None:
+        """Write the outcome and its attempt in one transaction, if the job is still ours. The state it is in now, or None
+        when the lease was lost (then only the attempt is kept, as "lost")."""
+        failures = claim.failures + (1 if outcome.kind == "retry" and outcome.burns else 0)
+        state: State = "waiting" if outcome.kind == "retry" else outcome.kind
+        if outcome.kind == "retry" and failures >= max_failures:
+            state = "held"
+        final = state != "waiting"
+        with self.db.write() as connection:
+            row = connection.execute(
+                self._settle,
+                {
+                    "b_id": claim.id,
+                    "b_token": claim.token,
+                    "b_state": state,
+                    "b_final": int(final),
+                    "b_done": int(state in {"settled", "skipped"}),
+                    "b_delay": int(outcome.seconds * SECOND),
+                    "b_failures": 0 if state in {"settled", "skipped"} else failures,
+                    "b_crashes": claim.crashes if state == "waiting" and outcome.kind == "retry" else 0,
+                    "b_alone": False,
+                    "b_waiting_for": outcome.waiting_for if state == "waiting" else None,
+                    "b_reason": outcome.message[:_MAX_REASON],
+                    "b_error_class": outcome.error_class[:40],
+                    "b_field": outcome.field[:120],
+                    "b_warnings": json.dumps(list(outcome.warnings), ensure_ascii=False) if outcome.warnings else "",
+                    "b_number": outcome.number[:120],
+                    "b_amount": outcome.amount,
+                    "b_currency": outcome.currency,
+                },
+            ).first()
+            self._keep_attempt(connection, claim, outcome, "lost" if row is None else outcome.kind)
+        return None if row is None else row.state
+
+    def _keep_attempt(self, connection: Connection, claim: Claim, outcome: Outcome, kind: str) -> None:
+        connection.execute(
+            self._insert_attempt,
+            {
+                "job_id": claim.id,
+                "generation": claim.generation,
+                "token": claim.token,
+                "worker": claim.worker,
+                "started_at": claim.started_at,
+                "ended_at": self.db.micros(),
+                "outcome": kind,
+                "error_class": outcome.error_class[:40],
+                "message": outcome.message[:_MAX_REASON],
+                "detail": outcome.detail[:_MAX_REASON],
+                "calls": json.dumps([dict(call) for call in outcome.calls]) if outcome.calls else "",
+                "correlation": claim.correlation,
+            },
+        )
+
+    # -- after crashes ---------------------------------------------------------------------------------------------
+
+    def reap(self) -> int:
+        """Take back jobs whose lease ran out: their worker died or froze. They run again, alone in their process; three
+        crashes hold them. How many."""
+        expired = sa.select(t.job).where(t.job.c.state == "running", t.job.c.lease_until < self.db.now).limit(200)
+        count = 0
+        for row in self.db.rows(expired):
+            count += self._reap_one(row)
+        return count
+
+    def _reap_one(self, row: Row[Any]) -> int:
+        crashes = row.crashes + 1
+        hold = row.alone and crashes > CRASHES_HOLD  # the first crash had company, only those alone count
+        reason = (
+            f"This job ended its worker {crashes} times. What to do: look at the order's data, then retry, or skip it."
+            if hold
+            else "The worker ended while this job ran. What to do: nothing, it runs again by itself."
+        )
+        with self.db.write() as connection:
+            taken = connection.execute(
+                sa.update(t.job)
+                .where(t.job.c.id == row.id, t.job.c.token == row.token, t.job.c.state == "running")
+                .where(t.job.c.lease_until < self.db.now)
+                .values(
+                    state="held" if hold else "waiting",
+                    token=t.job.c.token + 1,
+                    crashes=crashes,
+                    alone=True,
+                    due_at=self.db.now,
+                    lease_until=None,
+                    reason=reason,
+                    error_class="crash",
+                    updated_at=self.db.now,
+                )
+                .returning(t.job.c.id)
+            ).first()
+            if taken is None:
+                return 0
+            connection.execute(
+                self._insert_attempt,
+                {
+                    "job_id": row.id,
+                    "generation": row.generation,
+                    "token": row.token,
+                    "worker": row.worker,
+                    "started_at": row.started_at or row.updated_at,
+                    "ended_at": self.db.micros(),
+                    "outcome": "crashed",
+                    "error_class": "crash",
+                    "message": reason,
+                    "detail": "",
+                    "calls": "",
+                    "correlation": row.correlation,
+                },
+            )
+        return 1
+
+    def release(self, claim: Claim) -> None:
+        """Give a job back untouched (shut-down before anything was done)."""
+        self.db.execute(
+            sa.update(t.job)
+            .where(self._mine)
+            .values(state="waiting", due_at=self.db.now, lease_until=None),
+            {"b_id": claim.id, "b_token": claim.token},
+        )
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def due(self, *, alone: bool | None = None) -> bool:
+        """Whether something could be claimed right now (a cheap look, without taking the write lock)."""
+        query = sa.select(sa.literal(1)).where(t.job.c.state == "waiting", t.job.c.due_at <= self.db.now)
+        if alone is not None:
+            query = query.where(t.job.c.alone == sa.literal(alone))
+        return bool(self.db.rows(query.limit(1)))
+
+    def next_due(self) -> float | None:
+        """Seconds until the next waiting job is due (0 or less: now); None when nothing waits."""
+        rows = self.db.rows(sa.select(sa.func.min(t.job.c.due_at) - self.db.now).where(t.job.c.state == "waiting"))
+        return None if rows[0][0] is None else int(rows[0][0]) / SECOND
+
+    def counts(self) -> dict[str, int]:
+        """Jobs by state."""
+        rows = self.db.rows(sa.select(t.job.c.state, sa.func.count()).group_by(t.job.c.state))
+        return {state: 0 for state in STATES} | {row[0]: int(row[1]) for row in rows}
+
+    def list(
+        self, *, state: str = "", flow: str = "", search: str = "", limit: int = 100, before: int | None = None
+    ) -> list[JobView]:
+        """Jobs, newest first. `search` is an order number, a record id or a key `shop/order/1001`."""
+        query = sa.select(t.job).order_by(t.job.c.id.desc()).limit(limit)
+        if state:
+            query = query.where(t.job.c.state == state)
+        if flow:
+            query = query.where(t.job.c.flow == flow)
+        if before is not None:
+            query = query.where(t.job.c.id < before)
+        if search:
+            query = query.where(self._matches(search.strip()))
+        return [_view(row) for row in self.db.rows(query)]
+
+    @staticmethod
+    def _matches(search: str) -> sa.ColumnElement[bool]:
+        matches = (t.job.c.number == search) | (t.job.c.record_id == search)
+        try:
+            key = Key.parse(search)
+        except ValueError:
+            return matches
+        return matches | (
+            (t.job.c.connection == key.connection) & (t.job.c.kind == key.kind) & (t.job.c.record_id == key.id)
+        )
+
+    def get(self, job_id: int) -> JobView | None:
+        """One job."""
+        rows = self.db.rows(sa.select(t.job).where(t.job.c.id == job_id))
+        return _view(rows[0]) if rows else None
+
+    def attempts(self, job_id: int, limit: int = 100) -> list[dict[str, Any]]:
+        """Every execution, oldest first."""
+        query = sa.select(t.attempt).where(t.attempt.c.job_id == job_id).order_by(t.attempt.c.id).limit(limit)
+        return [
+            {
+                **row._mapping,  # noqa: SLF001 - SQLAlchemy's public way to a mapping
+                "started_at": from_micros(row.started_at),
+                "ended_at": from_micros(row.ended_at),
+                "calls": json.loads(row.calls) if row.calls else [],
+            }
+            for row in self.db.rows(query)
+        ]
+
+    # -- what people do --------------------------------------------------------------------------------------------
+
+    def retry(self, job_id: int) -> bool:
+        """Run it again from the newest state, with a fresh count of failures. False when it is running or unknown."""
+        return self._by_hand(
+            job_id,
+            {"state": "waiting", "due_at": self.db.now, "failures": 0, "crashes": 0, "reason": "", "error_class": "", "waiting_for": None},
+            ("waiting", "held", "skipped", "settled"),
+        )
+
+    def skip(self, job_id: int, reason: str) -> bool:
+        """Set it aside with a person's reason; a newer state of the record wakes it again. False when running or unknown."""
+        return self._by_hand(
+            job_id, {"state": "skipped", "reason": reason[:_MAX_REASON], "error_class": "skipped by hand"}, ("waiting", "held")
+        )
+
+    def _by_hand(self, job_id: int, values: Mapping[str, Any], states: Sequence[str]) -> bool:
+        return bool(
+            self.db.execute(
+                sa.update(t.job)
+                .where(t.job.c.id == job_id, t.job.c.state.in_(states))
+                .values(updated_at=self.db.now, **values)
+                .returning(t.job.c.id)
+            )
+        )
+
+
+def _view(row: Row[Any]) -> JobView:
+    return JobView(
+        id=row.id,
+        flow=row.flow,
+        key=str(Key(row.connection, row.kind, row.record_id)),
+        target=row.target,
+        queue=row.queue,
+        state=row.state,
+        number=row.number,
+        reason=row.reason,
+        error_class=row.error_class,
+        field=row.field,
+        failures=row.failures,
+        crashes=row.crashes,
+        amount=row.amount,
+        currency=row.currency,
+        due_at=from_micros(row.due_at),
+        created_at=from_micros(row.created_at),
+        updated_at=from_micros(row.updated_at),
+        wanted=row.wanted,
+        done=row.done,
+        worker=row.worker,
+        correlation=row.correlation,
+        warnings=json.loads(row.warnings) if row.warnings else [],
+    )

@@ -1,0 +1,298 @@
+"""*This record is that record over there*: intended, sent, linked.
+
+An intent is committed before we look, the mark `sent` before we write, the link right after. What a crash or a lost answer
+leaves `sent` waits out a hold, since the outside system may commit late; then a look-up decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from core.errors import LeaseLost
+from ledger import tables as t
+from ledger.database import SECOND, Database
+from ledger.jobs import Claim
+
+LinkState = Literal["intended", "sent", "linked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link. `refs` holds further ids of the same fact (a customer's account and contact)."""
+
+    id: int
+    target: str
+    kind: str
+    key: str
+    state: str
+    remote_id: str
+    remote_number: str
+    refs: Mapping[str, str]
+    payload_hash: str
+    job_id: int | None
+    token: int
+    hold_left: float
+    """Seconds until a `sent` may be looked up; 0 or less: now."""
+
+    @property
+    def linked(self) -> bool:
+        """The other record is known."""
+        return self.state == "linked"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The links that one undertaking stands for (one, or all identities of a customer).
+
+    ours: we may go on. Otherwise `wait_for` is a link in somebody else's hands and `wait` the seconds to wait at most.
+    """
+
+    links: tuple[Link, ...]
+    ours: bool
+    wait: float = 0.0
+    wait_for: int | None = None
+
+
+class Links:
+    """Intents, marks and links, each a short transaction."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._hold_left = sa.case(
+            (t.link.c.hold_until.is_(None), 0), else_=t.link.c.hold_until - db.now
+        ).label("hold_left")
+        self._by_keys = sa.select(t.link, self._hold_left).where(
+            t.link.c.target == sa.bindparam("b_target"),
+            t.link.c.kind == sa.bindparam("b_kind"),
+            t.link.c.key.in_(sa.bindparam("b_keys", expanding=True)),
+        )
+        self._insert = db.insert(t.link).on_conflict_do_nothing(index_elements=["target", "kind", "key"]).returning(t.link.c.id)
+        self._job_alive = (
+            sa.select(t.job.c.id)
+            .where(
+                t.job.c.id == sa.bindparam("b_job"),
+                t.job.c.token == sa.bindparam("b_token"),
+                t.job.c.state == "running",
+                t.job.c.lease_until > db.now,
+            )
+            .exists()
+        )
+        self._mark_sent = (
+            sa.update(t.link)
+            .where(
+                t.link.c.id.in_(sa.bindparam("b_ids", expanding=True)),
+                t.link.c.job_id == sa.bindparam("b_job"),
+                t.link.c.token == sa.bindparam("b_token"),
+                t.link.c.state != "linked",
+                self._job_alive,
+            )
+            .values(
+                state="sent",
+                sent_at=db.now,
+                hold_until=db.now + sa.bindparam("b_hold", type_=sa.BigInteger),
+                updated_at=db.now,
+            )
+            .returning(t.link.c.id)
+        )
+        self._set_linked = (
+            sa.update(t.link)
+            .where(t.link.c.id.in_(sa.bindparam("b_ids", expanding=True)))
+            .values(
+                state="linked",
+                remote_id=sa.bindparam("b_remote"),
+                remote_number=sa.bindparam("b_number"),
+                refs=sa.bindparam("b_refs"),
+                payload_hash=sa.bindparam("b_hash"),
+                hold_until=None,
+                updated_at=db.now,
+            )
+        )
+        self._wake = (
+            sa.update(t.job)
+            .where(t.job.c.waiting_for.in_(sa.bindparam("b_ids", expanding=True)), t.job.c.state == "waiting")
+            .values(due_at=db.now, waiting_for=None)
+        )
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def get(self, target: str, kind: str, key: str) -> Link | None:
+        """One link, whatever its state."""
+        found = self.find(target, kind, [key])
+        return found.get(key)
+
+    def find(self, target: str, kind: str, keys: Sequence[str]) -> dict[str, Link]:
+        """Links by key."""
+        rows = self.db.rows(self._by_keys, {"b_target": target, "b_kind": kind, "b_keys": list(keys)})
+        return {row.key: _link(row) for row in rows}
+
+    def of_key(self, key: str) -> list[Link]:
+        """Every link of one record, over all targets."""
+        rows = self.db.rows(sa.select(t.link, self._hold_left).where(t.link.c.key == key).order_by(t.link.c.id))
+        return [_link(row) for row in rows]
+
+    # -- the protocol ----------------------------------------------------------------------------------------------
+
+    def intend(self, claim: Claim, target: str, kind: str, keys: Sequence[str], *, new_refs: str = "") -> Intent:
+        """Commit what we are about to ensure, before anything is looked up or written.
+
+        With several keys (a customer's identities) either all free ones become ours or we wait: whoever comes first
+        does the work for all of them.
+        """
+        ordered = sorted(dict.fromkeys(keys))
+        with self.db.write() as connection:
+            fresh = {key: self._create(connection, claim, target, kind, key, new_refs) for key in ordered}
+            rows = connection.execute(
+                self.db.lock_rows(self._by_keys).order_by(t.link.c.key),
+                {"b_target": target, "b_kind": kind, "b_keys": ordered},
+            ).fetchall()
+            links = {row.key: _link(row) for row in rows}
+            others = [link for key, link in links.items() if not fresh[key] and not link.linked]
+            for link in others:
+                wait = self._foreign(connection, link, claim)
+                if wait is not None:
+                    # What we had just created for ourselves would block the other one: take it back.
+                    self._drop(connection, [links[key].id for key in ordered if fresh[key]])
+                    return Intent(tuple(links.values()), ours=False, wait=wait, wait_for=link.id)
+            self._take(connection, [link.id for link in others], claim)
+        return Intent(tuple(links[key] for key in ordered), ours=True)
+
+    def _create(self, connection: Connection, claim: Claim, target: str, kind: str, key: str, refs: str) -> bool:
+        now = self.db.micros()
+        row = connection.execute(
+            self._insert,
+            {
+                "target": target,
+                "kind": kind,
+                "key": key,
+                "state": "intended",
+                "refs": refs,
+                "job_id": claim.id,
+                "token": claim.token,
+                "created_at": now,
+                "updated_at": now,
+            },
+        ).first()
+        return row is not None
+
+    def _foreign(self, connection: Connection, link: Link, claim: Claim) -> float | None:
+        """Seconds to wait when an unfinished link is not ours to take; None when we may."""
+        if link.state == "sent" and link.hold_left > 0:
+            # Nobody, not even the job that sent it, looks before the hold is over.
+            return link.hold_left
+        if link.job_id == claim.id:
+            return None
+        owner = connection.execute(
+            sa.select(t.job.c.id).where(
+                t.job.c.id == link.job_id,
+                t.job.c.token == link.token,
+                t.job.c.state == "running",
+                t.job.c.lease_until > self.db.now,
+            )
+        ).first()
+        return BUSY_WAIT if owner is not None else None
+
+    def _take(self, connection: Connection, ids: Sequence[int], claim: Claim) -> None:
+        if ids:
+            connection.execute(
+                sa.update(t.link).where(t.link.c.id.in_(ids)).values(job_id=claim.id, token=claim.token, updated_at=self.db.now)
+            )
+
+    @staticmethod
+    def _drop(connection: Connection, ids: Sequence[int]) -> None:
+        if ids:
+            connection.execute(sa.delete(t.link).where(t.link.c.id.in_(ids), t.link.c.state == "intended"))
+
+    def mark_sent(self, claim: Claim, links: Sequence[Link], *, hold: float) -> None:
+        """Write down that we are about to write over there. Raises LeaseLost when job or link are not ours any more."""
+        ids = [link.id for link in links if not link.linked]
+        done = self.db.execute(
+            self._mark_sent, {"b_ids": ids, "b_job": claim.id, "b_token": claim.token, "b_hold": int(hold * SECOND)}
+        )
+        if len(done) != len(ids):
+            raise LeaseLost(
+                "The job was given to another worker meanwhile. What to do: nothing, the other one carries on.",
+                detail=f"mark_sent {len(done)} of {len(ids)}",
+            )
+
+    def unsend(self, claim: Claim, links: Sequence[Link]) -> None:
+        """The write was certainly refused: nothing arrived, so nobody has to wait for it."""
+        self.db.execute(
+            sa.update(t.link)
+            .where(
+                t.link.c.id.in_([link.id for link in links]),
+                t.link.c.token == claim.token,
+                t.link.c.job_id == claim.id,
+                t.link.c.state == "sent",
+            )
+            .values(state="intended", sent_at=None, hold_until=None, updated_at=self.db.now)
+        )
+
+    def link(
+        self,
+        links: Sequence[Link],
+        remote_id: str,
+        *,
+        number: str = "",
+        refs: Mapping[str, str] | None = None,
+        payload_hash: str = "",
+    ) -> None:
+        """Commit the link, and wake whoever waits for it. True facts need no fence: the record *is* over there."""
+        ids = [link.id for link in links]
+        with self.db.write() as connection:
+            connection.execute(
+                self._set_linked,
+                {
+                    "b_ids": ids,
+                    "b_remote": remote_id,
+                    "b_number": number,
+                    "b_refs": json.dumps(dict(refs)) if refs else "",
+                    "b_hash": payload_hash,
+                },
+            )
+            connection.execute(self._wake, {"b_ids": ids})
+
+    def note(self, link: Link, *, refs: Mapping[str, str]) -> None:
+        """Keep an intermediate result (a lead that is to be converted) with an unfinished link."""
+        self.db.execute(
+            sa.update(t.link).where(t.link.c.id == link.id).values(refs=json.dumps(dict(refs)), updated_at=self.db.now)
+        )
+
+    def hold_update(self, claim: Claim, link: Link, *, hold: float) -> None:
+        """An update's answer was lost: nobody touches the record before the hold is over, then it is written again."""
+        self.db.execute(
+            sa.update(t.link)
+            .where(t.link.c.id == link.id)
+            .values(
+                payload_hash="",
+                hold_until=self.db.now + int(hold * SECOND),
+                job_id=claim.id,
+                token=claim.token,
+                updated_at=self.db.now,
+            )
+        )
+
+
+BUSY_WAIT = 2.0
+
+
+def _link(row: Row[Any]) -> Link:
+    return Link(
+        id=row.id,
+        target=row.target,
+        kind=row.kind,
+        key=row.key,
+        state=row.state,
+        remote_id=row.remote_id,
+        remote_number=row.remote_number,
+        refs=json.loads(row.refs) if row.refs else {},
+        payload_hash=row.payload_hash,
+        job_id=row.job_id,
+        token=row.token,
+        hold_left=max(float(row.hold_left) / SECOND, 0.0),
+    )

@@ -1,0 +1,98 @@
+"""The local index of a CRM's accounts and contacts: folded identities, filled once in full and kept current."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+
+from ledger import tables as t
+from ledger.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One folded identity of one account or contact."""
+
+    match_kind: str
+    value: str
+    party_kind: str
+    remote_id: str
+    account_id: str
+
+
+CHUNK: Final = 300
+
+
+class Parties:
+    """Look up and keep the index."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._insert = db.insert(t.party_index).on_conflict_do_nothing(
+            index_elements=["connection", "match_kind", "value", "remote_id"]
+        )
+        self._lookup = sa.select(t.party_index).where(
+            t.party_index.c.connection == sa.bindparam("b_connection"),
+            sa.tuple_(t.party_index.c.match_kind, t.party_index.c.value).in_(sa.bindparam("b_pairs", expanding=True)),
+        )
+
+    def replace(self, connection: str, remote_ids: Sequence[str], entries: Sequence[Entry]) -> None:
+        """Set everything the index knows of these records (a page of changes), in one transaction."""
+        with self.db.write() as db:
+            for start in range(0, len(remote_ids), CHUNK):
+                db.execute(
+                    sa.delete(t.party_index).where(
+                        t.party_index.c.connection == connection,
+                        t.party_index.c.remote_id.in_(remote_ids[start : start + CHUNK]),
+                    )
+                )
+            if entries:
+                db.execute(
+                    self._insert,
+                    [
+                        {
+                            "connection": connection,
+                            "match_kind": entry.match_kind,
+                            "value": entry.value[:250],
+                            "party_kind": entry.party_kind,
+                            "remote_id": entry.remote_id,
+                            "account_id": entry.account_id,
+                        }
+                        for entry in entries
+                    ],
+                )
+
+    def find(self, connection: str, pairs: Sequence[tuple[str, str]]) -> list[Entry]:
+        """Entries that carry any of these (match kind, value) pairs."""
+        if not pairs:
+            return []
+        rows = self.db.rows(self._lookup, {"b_connection": connection, "b_pairs": [(kind, value[:250]) for kind, value in pairs]})
+        return [Entry(row.match_kind, row.value, row.party_kind, row.remote_id, row.account_id) for row in rows]
+
+    def of(self, connection: str, remote_ids: Sequence[str]) -> list[Entry]:
+        """All entries of these records, and of the contacts of these accounts."""
+        if not remote_ids:
+            return []
+        rows = self.db.rows(
+            sa.select(t.party_index).where(
+                t.party_index.c.connection == connection,
+                t.party_index.c.remote_id.in_(list(remote_ids)) | t.party_index.c.account_id.in_(list(remote_ids)),
+            )
+        )
+        return [Entry(row.match_kind, row.value, row.party_kind, row.remote_id, row.account_id) for row in rows]
+
+    def forget(self, connection: str, remote_id: str) -> None:
+        """The record is gone over there."""
+        self.db.execute(
+            sa.delete(t.party_index).where(t.party_index.c.connection == connection, t.party_index.c.remote_id == remote_id)
+        )
+
+    def size(self, connection: str) -> int:
+        """How many records the index knows."""
+        rows = self.db.rows(
+            sa.select(sa.func.count(sa.distinct(t.party_index.c.remote_id))).where(t.party_index.c.connection == connection)
+        )
+        return int(rows[0][0])

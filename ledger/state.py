@@ -1,0 +1,287 @@
+"""The state of connections, cursors, schedules and lanes: what all processes must see alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.clock import from_micros
+from core.errors import LeaseLost, RetryLater
+from ledger import tables as t
+from ledger.database import SECOND, Database
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """How a connection stands now."""
+
+    connection: str
+    blocked_for: float
+    """Seconds; 0: not blocked."""
+    blocked_class: str
+    blocked_reason: str
+    paused_for: float
+    faults: int
+    last_success_at: datetime | None
+    last_delivery_at: datetime | None
+
+
+class States:
+    """One row a connection; the connection-wide faults that make everybody wait."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def _upsert(self, connection: str, values: dict[str, Any]) -> None:
+        insert = self.db.insert(t.connection_state).values(connection=connection, updated_at=self.db.now, **values)
+        self.db.execute(insert.on_conflict_do_update(index_elements=["connection"], set_={"updated_at": self.db.now, **values}))
+
+    def block(self, connection: str, seconds: float, *, error_class: str, reason: str) -> None:
+        """A fault that is the connection's: nobody claims jobs for it before the time is over."""
+        until = self.db.now + int(seconds * SECOND)
+        insert = self.db.insert(t.connection_state).values(
+            connection=connection,
+            blocked_until=until,
+            blocked_class=error_class[:40],
+            blocked_reason=reason,
+            blocked_since=self.db.now,
+            last_fault_at=self.db.now,
+            faults=1,
+            updated_at=self.db.now,
+        )
+        state = t.connection_state.c
+        self.db.execute(
+            insert.on_conflict_do_update(
+                index_elements=["connection"],
+                set_={
+                    "blocked_until": until,
+                    "blocked_class": error_class[:40],
+                    "blocked_reason": reason,
+                    "blocked_since": sa.case((state.faults > 0, state.blocked_since), else_=self.db.now),
+                    "last_fault_at": self.db.now,
+                    "faults": state.faults + 1,
+                    "updated_at": self.db.now,
+                },
+            )
+        )
+
+    def succeeded(self, connection: str) -> None:
+        """It answers again: nobody waits any more."""
+        self._upsert(
+            connection,
+            {"blocked_until": None, "blocked_class": "", "blocked_reason": "", "blocked_since": None, "faults": 0, "last_success_at": self.db.now},
+        )
+
+    def delivered(self, connection: str) -> None:
+        """A genuine delivery came in."""
+        self._upsert(connection, {"last_delivery_at": self.db.now})
+
+    def pause(self, connection: str, seconds: float | None) -> None:
+        """A person's pause; None ends it."""
+        self._upsert(connection, {"paused_until": None if seconds is None else self.db.now + int(seconds * SECOND)})
+
+    def get(self, connection: str) -> ConnectionState | None:
+        """One connection's state; None when nothing ever happened with it."""
+        found = [state for state in self.all() if state.connection == connection]
+        return found[0] if found else None
+
+    def all(self) -> list[ConnectionState]:
+        """Every connection that anything happened with."""
+        table = t.connection_state
+        query = sa.select(table, (table.c.blocked_until - self.db.now).label("b"), (table.c.paused_until - self.db.now).label("p"))
+        return [
+            ConnectionState(
+                connection=row.connection,
+                blocked_for=max((row.b or 0) / SECOND, 0.0),
+                blocked_class=row.blocked_class,
+                blocked_reason=row.blocked_reason,
+                paused_for=max((row.p or 0) / SECOND, 0.0),
+                faults=row.faults,
+                last_success_at=from_micros(row.last_success_at) if row.last_success_at else None,
+                last_delivery_at=from_micros(row.last_delivery_at) if row.last_delivery_at else None,
+            )
+            for row in self.db.rows(query)
+        ]
+
+
+class Cursors:
+    """Where a listing was read up to; opaque text per name (`flow/orders`)."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def get(self, name: str) -> str | None:
+        """The last committed cursor."""
+        rows = self.db.rows(sa.select(t.cursor.c.value).where(t.cursor.c.name == name))
+        return rows[0][0] if rows else None
+
+    def set(self, name: str, value: str) -> None:
+        """Move on; call it only after what was read up to here is committed."""
+        insert = self.db.insert(t.cursor).values(name=name, value=value, updated_at=self.db.now)
+        self.db.execute(
+            insert.on_conflict_do_update(index_elements=["name"], set_={"value": value, "updated_at": self.db.now})
+        )
+
+
+class Schedules:
+    """What runs at intervals: whichever process asks first when it is due runs it, the others do not."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def start_if_due(self, name: str, *, every: float, lease: float) -> bool:
+        """True: it is due and ours to run now, nobody else will start it within the lease."""
+        due = self._due(name)
+        if due is None:
+            fresh = self.db.insert(t.schedule).values(name=name, next_at=self.db.now)
+            self.db.execute(fresh.on_conflict_do_nothing(index_elements=["name"]))
+        elif not due:
+            return False
+        statement = (
+            sa.update(t.schedule)
+            .where(
+                t.schedule.c.name == name,
+                t.schedule.c.next_at <= self.db.now,
+                (t.schedule.c.running_until.is_(None)) | (t.schedule.c.running_until < self.db.now),
+            )
+            .values(
+                next_at=self.db.now + int(every * SECOND),
+                running_until=self.db.now + int(lease * SECOND),
+                last_started_at=self.db.now,
+            )
+            .returning(t.schedule.c.name)
+        )
+        return bool(self.db.execute(statement))
+
+    def _due(self, name: str) -> bool | None:
+        """A look without the write lock; None: never heard of."""
+        rows = self.db.rows(sa.select(t.schedule.c.next_at <= self.db.now).where(t.schedule.c.name == name))
+        return bool(rows[0][0]) if rows else None
+
+    def ended(self, name: str, outcome: str) -> None:
+        """It ran; `outcome` is a short sentence."""
+        self.db.execute(
+            sa.update(t.schedule)
+            .where(t.schedule.c.name == name)
+            .values(running_until=None, last_ended_at=self.db.now, last_outcome=outcome[:500])
+        )
+
+    def run_now(self, name: str) -> None:
+        """Due at once."""
+        self.db.execute(sa.update(t.schedule).where(t.schedule.c.name == name).values(next_at=self.db.now))
+
+
+class Lanes:
+    """Leased rows for writes that a system cannot take in parallel, across threads and processes.
+
+    Within a process a plain lock queues the threads; the process keeps the row's lease while its threads follow one
+    another (so that an order does not cost two more transactions), at most for a second where others may wait.
+    """
+
+    FAIR = 1.0
+
+    def __init__(self, db: Database, holder: str, *, lease: float = 60.0, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.db = db
+        self.holder = holder
+        self.lease = lease
+        self._sleep = sleep
+        self._guard = threading.Lock()
+        self._local: dict[str, _Local] = {}
+        self._take = self._build_take()
+
+    def _build_take(self) -> sa.Executable:
+        insert = self.db.insert(t.lane).values(
+            name=sa.bindparam("b_name"),
+            holder=sa.bindparam("b_holder"),
+            lease_until=self.db.now + sa.bindparam("b_lease", type_=sa.BigInteger),
+        )
+        return insert.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"holder": insert.excluded.holder, "lease_until": insert.excluded.lease_until},
+            where=(t.lane.c.holder == insert.excluded.holder) | (t.lane.c.lease_until < self.db.now) | (t.lane.c.holder == ""),
+        ).returning(t.lane.c.name)
+
+    @contextmanager
+    def hold(self, name: str, *, within: float, need: float) -> Iterator[None]:
+        """Alone in this lane. Waits at most `within` seconds (then RetryLater); on entry at least `need` seconds of the
+        lease are left."""
+        local = self._of(name)
+        local.waiting += 1
+        try:
+            got = local.lock.acquire(timeout=within)
+        finally:
+            local.waiting -= 1
+        if not got:
+            raise _busy(name)
+        try:
+            self._secure(name, local, within, need)
+            yield
+        finally:
+            self._leave(name, local)
+            local.lock.release()
+
+    def _of(self, name: str) -> _Local:
+        with self._guard:
+            return self._local.setdefault(name, _Local())
+
+    def _secure(self, name: str, local: _Local, within: float, need: float) -> None:
+        if need >= self.lease:
+            raise LeaseLost("A lane's lease is shorter than one call. What to do: raise [ledger] lease.", detail=name)
+        now = time.monotonic()
+        if local.held_until - now > max(need, self.lease / 2):
+            return
+        deadline = now + within
+        while True:
+            asked = time.monotonic()
+            parameters = {"b_name": name, "b_holder": self.holder, "b_lease": int(self.lease * SECOND)}
+            if self.db.execute(self._take, parameters):
+                if not local.held_since:
+                    local.held_since = asked
+                local.held_until = asked + self.lease
+                return
+            if asked > deadline:
+                raise _busy(name)
+            self._sleep(0.02)
+
+    def _leave(self, name: str, local: _Local) -> None:
+        long = time.monotonic() - local.held_since > self.FAIR
+        if local.waiting and not long:
+            return
+        self._release(name)
+        local.held_until = local.held_since = 0.0
+        if local.waiting:
+            self._sleep(0.03)  # long enough for another process's next try: neither starves
+
+    def _release(self, name: str) -> None:
+        self.db.execute(
+            sa.update(t.lane).where(t.lane.c.name == name, t.lane.c.holder == self.holder).values(holder="", lease_until=0)
+        )
+
+
+class _Local:
+    """What this process knows of one lane."""
+
+    __slots__ = ("held_since", "held_until", "lock", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waiting = 0
+        self.held_until = 0.0
+        self.held_since = 0.0
+
+
+def _busy(name: str) -> RetryLater:
+    return RetryLater(
+        "Another order is being written there right now. What to do: nothing, it is tried again by itself.",
+        seconds=1,
+        cause="busy",
+        burns_attempt=False,
+        detail=f"lane {name}",
+    )

@@ -1,0 +1,213 @@
+"""The tables. Times are microseconds since 1970 UTC (BIGINT): exact and the same on both engines (ADR-0003)."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives row ids by itself only to INTEGER primary keys.
+Id = BigInteger().with_variant(Integer, "sqlite")
+Micros = BigInteger()
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("connection", String(32), nullable=False),
+    Column("dedupe_key", String(200), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("record_id", String(200), nullable=False),
+    Column("stamp", Micros),
+    Column("topic", String(80), nullable=False, server_default=""),
+    Column("via", String(16), nullable=False),
+    Column("raw", LargeBinary),
+    Column("problem", Text),
+    Column("verdict", String(16), nullable=False, server_default=""),
+    Column("correlation", String(40), nullable=False),
+    Column("received_at", Micros, nullable=False),
+    UniqueConstraint("connection", "dedupe_key"),
+    Index("ix_event_record", "connection", "kind", "record_id"),
+)
+
+record = Table(
+    "record",
+    metadata,
+    Column("connection", String(32), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("record_id", String(200), primary_key=True),
+    Column("stamp", Micros),
+    Column("raw", LargeBinary),
+    Column("content", String(64), nullable=False, server_default=""),
+    Column("fetched_at", Micros),
+    Column("dirty_at", Micros),
+    Column("deleted", Boolean, nullable=False, server_default=text("false")),
+    Column("number", String(120), nullable=False, server_default=""),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("event_id", Id, ForeignKey("event.id")),
+    Column("updated_at", Micros, nullable=False),
+    Index("ix_record_number", "number"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("flow", String(32), nullable=False),
+    Column("connection", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("record_id", String(200), nullable=False),
+    Column("target", String(32), nullable=False),
+    Column("queue", String(16), nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("wanted", Integer, nullable=False, server_default="1"),
+    Column("done", Integer, nullable=False, server_default="0"),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("due_at", Micros, nullable=False),
+    Column("token", Integer, nullable=False, server_default="0"),
+    Column("worker", String(80), nullable=False, server_default=""),
+    Column("lease_until", Micros),
+    Column("started_at", Micros),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("alone", Boolean, nullable=False, server_default=text("false")),
+    Column("waiting_for", Id),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("error_class", String(40), nullable=False, server_default=""),
+    Column("field", String(120), nullable=False, server_default=""),
+    Column("warnings", Text, nullable=False, server_default=""),
+    Column("number", String(120), nullable=False, server_default=""),
+    Column("amount", String(40), nullable=False, server_default=""),
+    Column("currency", String(3), nullable=False, server_default=""),
+    Column("correlation", String(40), nullable=False, server_default=""),
+    Column("created_at", Micros, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    UniqueConstraint("flow", "connection", "kind", "record_id"),
+    Index("ix_job_due", "rank", "due_at", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+    Index("ix_job_lease", "lease_until", sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'")),
+    Index("ix_job_waiting_for", "waiting_for", sqlite_where=text("waiting_for IS NOT NULL"), postgresql_where=text("waiting_for IS NOT NULL")),
+    Index("ix_job_state", "state", "updated_at"),
+    Index("ix_job_number", "number"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("job_id", Id, ForeignKey("job.id"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("worker", String(80), nullable=False),
+    Column("started_at", Micros, nullable=False),
+    Column("ended_at", Micros, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("error_class", String(40), nullable=False, server_default=""),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("calls", Text, nullable=False, server_default=""),
+    Column("correlation", String(40), nullable=False, server_default=""),
+    UniqueConstraint("job_id", "token"),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("target", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("key", String(320), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("remote_id", String(80), nullable=False, server_default=""),
+    Column("remote_number", String(120), nullable=False, server_default=""),
+    Column("refs", Text, nullable=False, server_default=""),
+    Column("payload_hash", String(64), nullable=False, server_default=""),
+    Column("job_id", Id),
+    Column("token", Integer, nullable=False, server_default="0"),
+    Column("sent_at", Micros),
+    Column("hold_until", Micros),
+    Column("created_at", Micros, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    UniqueConstraint("target", "kind", "key"),
+    Index("ix_link_remote", "target", "kind", "remote_id"),
+)
+
+party_index = Table(
+    "party_index",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("connection", String(32), nullable=False),
+    Column("match_kind", String(16), nullable=False),
+    Column("value", String(250), nullable=False),
+    Column("party_kind", String(8), nullable=False),
+    Column("remote_id", String(80), nullable=False),
+    Column("account_id", String(80), nullable=False, server_default=""),
+    UniqueConstraint("connection", "match_kind", "value", "remote_id"),
+    Index("ix_party_index_remote", "connection", "remote_id"),
+    Index("ix_party_index_account", "connection", "account_id"),
+)
+
+connection_state = Table(
+    "connection_state",
+    metadata,
+    Column("connection", String(32), primary_key=True),
+    Column("blocked_until", Micros),
+    Column("blocked_class", String(40), nullable=False, server_default=""),
+    Column("blocked_reason", Text, nullable=False, server_default=""),
+    Column("blocked_since", Micros),
+    Column("paused_until", Micros),
+    Column("faults", Integer, nullable=False, server_default="0"),
+    Column("last_success_at", Micros),
+    Column("last_fault_at", Micros),
+    Column("last_delivery_at", Micros),
+    Column("updated_at", Micros, nullable=False),
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("next_at", Micros, nullable=False),
+    Column("running_until", Micros),
+    Column("last_started_at", Micros),
+    Column("last_ended_at", Micros),
+    Column("last_outcome", Text, nullable=False, server_default=""),
+)
+
+lane = Table(
+    "lane",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("holder", String(80), nullable=False, server_default=""),
+    Column("lease_until", Micros, nullable=False),
+)

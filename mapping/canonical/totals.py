@@ -1,0 +1,231 @@
+"""The rule of balance: an order is posted only if its total is the sum of its parts, to the cent.
+
+    lines (net) + tax + shipping (net) + rounding = total
+
+`rounding` is what is left when everything that the shop shows on its lines is added up. It is normally zero. A shop may
+round the tax in another place than on the lines, and then a cent is left over. That cent is accepted if, and only if,
+the shop's own way of rounding *leads to exactly this total*. It is never accepted because it is small: a tolerance that
+grows with the number of lines would hide real errors in long orders.
+
+Net amounts on lines are taken as they stand. (All 80 recorded WooCommerce orders reach their total by adding up the
+shown net amounts, also where prices include tax; 75 with the tax on the lines, all with one of the sums below.) So
+only the tax can have been rounded elsewhere, and there are few ways to do that:
+
+1.  *once per rate*: total = net + sum of the header's tax per rate, exactly.
+2.  *once for the whole order*: total = net + the tax total that the order shows, exactly.
+3.  not shown anywhere: total = net + tax recomputed from the rates, rounded (a) once for the order or (b) once per
+    rate. Only where every taxed amount has a known rate.
+4.  *prices include tax, or unit prices have fractions of a cent*, and the shop says what the unrounded net amounts are
+    (`exact_nets`): total = round(sum of unrounded nets + their tax), with the tax as in 1, 2 or recomputed. An
+    unrounded net that is not within half a minor unit of the shown net is not believed.
+
+In 1 and 2 a single wrong tax amount on a line would be "explained" as well (the header is right, the total too). So
+in all four the tax on each line must agree with its rate within its own rounding (half a minor unit, plus the tax on
+half a minor unit of net), and the sums must differ by no more than half a minor unit for every amount that was
+rounded on its own. A negative fee is exempt from the first test: shops spread its tax over the rates of the other
+lines.
+
+The minor unit is the currency's, or finer where the shop works finer: shops are seen that sell in JPY with two
+decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
+from typing import Final
+
+from core.errors import Held
+from core.money import ZERO, minor_unit, show
+from mapping.canonical.order import LineKind, OrderLine, SalesOrder, ShippingLine, TaxAmount
+
+_HUNDRED: Final = Decimal(100)
+_HALF: Final = Decimal("0.5")
+_ROUNDINGS: Final = (ROUND_HALF_UP, ROUND_HALF_DOWN)  # shops round tax down on the half where prices include tax
+
+PER_RATE: Final = "the shop rounds tax once per rate, not on each line"
+PER_ORDER: Final = "the shop rounds tax once per order, not on each line"
+UNROUNDED: Final = "the shop adds up unrounded amounts and rounds the total once"
+
+
+def balance(
+    order: SalesOrder, *, shown_tax: Decimal | None = None, exact_nets: Mapping[str, Decimal] | None = None
+) -> SalesOrder:
+    """The order with `rounding` and `rounding_reason`; raises `Held` (class "money") that shows all sums and the
+    difference.
+
+    `shown_tax`: the order's whole tax, if the source shows one. `exact_nets`: unrounded net amounts by line id, if
+    the source tells them. Both are evidence only: they never change an amount.
+    """
+    difference = order.total - order.lines_net - order.tax - order.shipping_net
+    if not difference:
+        return order
+    unit = rounding_unit(order)
+    reason = _explain(order, difference, unit, shown_tax, exact_nets or {})
+    if not reason:
+        raise _held(order, difference)
+    return order.model_copy(update={"rounding": difference, "rounding_reason": reason})
+
+
+def check_line(line: OrderLine, unit_price: Decimal, unit: Decimal, field: str) -> None:
+    """For sources that give the unit price: quantity x unit price - discount must be the net amount.
+
+    Accepted difference: half a minor unit for the one rounding of the line. Raises `Held` (class "money").
+    """
+    expected = line.quantity * unit_price - line.discount
+    if abs(line.net - expected) > unit * _HALF:
+        raise Held(
+            f"The order's line {line.sku or line.id} does not add up: {line.quantity} x {unit_price} less a discount of "
+            f"{line.discount} is {expected.normalize():f}, but the line says {line.net}. What to do: correct the line "
+            "in the store and have the order sent again.",
+            error_class="money",
+            field=field,
+        )
+
+
+def rounding_unit(order: SalesOrder) -> Decimal:
+    """The amount the shop rounds to: the currency's minor unit, or finer where its amounts are finer."""
+    finest = minor_unit(order.currency)
+    amounts = [order.total, *(line.net for line in order.lines), *(line.net for line in order.shipping_lines)]
+    for amount in amounts:
+        exponent = amount.normalize().as_tuple().exponent
+        if isinstance(exponent, int) and exponent < finest.adjusted():
+            finest = Decimal(1).scaleb(exponent)
+    return finest
+
+
+@dataclass(frozen=True, slots=True)
+class _Taxed:
+    """One amount of the order with its taxes. `exact` is its net before rounding (the net itself where nobody
+    tells).
+    """
+
+    net: Decimal
+    exact: Decimal
+    taxes: tuple[TaxAmount, ...]
+    spread: bool
+
+    def recomputed(self, net: Decimal, unit: Decimal) -> list[tuple[TaxAmount, Decimal]]:
+        """Each tax with its unrounded amount. Compound rates apply, one after the other, to the net plus the taxes
+        before.
+
+        A zero beside a rate that would have given more than rounds to zero: the line is exempt, and zero it stays.
+        """
+        plain = sum((tax.rate or ZERO for tax in self.taxes if not tax.compound), ZERO) / _HUNDRED
+        with_tax = net * (1 + plain)
+        found = []
+        for tax in self.taxes:
+            rate = (tax.rate or ZERO) / _HUNDRED
+            amount = (with_tax if tax.compound else net) * rate
+            if tax.compound:
+                with_tax += amount
+            exempt = not tax.amount and abs(amount) > unit * _HALF * (1 + rate)
+            found.append((tax, ZERO if exempt else amount))
+        return found
+
+
+def _explain(
+    order: SalesOrder, difference: Decimal, unit: Decimal, shown_tax: Decimal | None, exact_nets: Mapping[str, Decimal]
+) -> str:
+    parts = list(_parts(order, unit, exact_nets))
+    roundings = sum(len(part.taxes) for part in parts) + len(order.tax_totals) + 1
+    if any(part.exact != part.net for part in parts):
+        roundings += len(parts)
+    if abs(difference) > roundings * unit * _HALF or not all(_tax_agrees(part, unit) for part in parts):
+        return ""
+    net = order.lines_net + order.shipping_net
+    per_rate = sum((tax.amount for tax in order.tax_totals), ZERO) if order.tax_totals else None
+    if per_rate is not None and net + per_rate == order.total and _near(order, per_rate, parts, unit):
+        return PER_RATE
+    if shown_tax is not None and net + shown_tax == order.total and _near(order, shown_tax, parts, unit):
+        return PER_ORDER
+    if not _rates_known(parts):
+        return ""
+    return _explain_recomputed(order, parts, unit, (per_rate, shown_tax))
+
+
+def _explain_recomputed(
+    order: SalesOrder, parts: list[_Taxed], unit: Decimal, headers: tuple[Decimal | None, Decimal | None]
+) -> str:
+    net = order.lines_net + order.shipping_net
+    whole, by_rate = _recompute(parts, unit, exact=False)
+    if abs(order.total - net - whole) <= unit * _HALF:
+        return PER_ORDER
+    if order.total - net in _rounded_per_rate(by_rate, unit):
+        return PER_RATE
+    if all(part.exact == part.net for part in parts):
+        return ""
+    exact_net = sum((part.exact for part in parts), ZERO)
+    whole, by_rate = _recompute(parts, unit, exact=True)
+    candidates = {whole, *_rounded_per_rate(by_rate, unit)}
+    candidates |= {header for header in headers if header is not None and abs(header - whole) <= unit * len(by_rate)}
+    return UNROUNDED if any(abs(order.total - exact_net - tax) <= unit * _HALF for tax in candidates) else ""
+
+
+def _parts(order: SalesOrder, unit: Decimal, exact_nets: Mapping[str, Decimal]) -> Iterator[_Taxed]:
+    amounts: tuple[OrderLine | ShippingLine, ...] = (*order.lines, *order.shipping_lines)
+    for line in amounts:
+        exact = exact_nets.get(line.id, line.net)
+        if abs(exact - line.net) > unit * _HALF:
+            exact = line.net
+        spread = isinstance(line, OrderLine) and line.kind is LineKind.FEE and line.net < 0
+        yield _Taxed(line.net, exact, line.taxes, spread)
+
+
+def _tax_agrees(part: _Taxed, unit: Decimal) -> bool:
+    """Whether every tax amount of a line is its rate's, within its own rounding."""
+    if part.spread:
+        return True
+    for tax, amount in part.recomputed(part.net, unit):
+        if tax.rate is None:
+            continue
+        slack = unit * _HALF + (abs(amount / part.net) if part.net else ZERO) * unit * _HALF
+        if abs(tax.amount - amount) > slack:
+            return False
+    return True
+
+
+def _near(order: SalesOrder, header: Decimal, parts: list[_Taxed], unit: Decimal) -> bool:
+    """Whether the header's tax can be the lines' tax rounded elsewhere: half a unit for each amount rounded on its
+    own.
+    """
+    amounts = sum(1 for part in parts for tax in part.taxes if tax.amount)
+    return abs(header - order.tax) <= (amounts + max(len(order.tax_totals), 1)) * unit * _HALF
+
+
+def _rates_known(parts: list[_Taxed]) -> bool:
+    return all(tax.rate is not None for part in parts for tax in part.taxes)
+
+
+def _recompute(
+    parts: list[_Taxed], unit: Decimal, *, exact: bool
+) -> tuple[Decimal, dict[tuple[str, Decimal, bool], Decimal]]:
+    """The unrounded tax of the whole order, and per rate. A negative fee keeps the tax that the shop shows."""
+    by_rate: dict[tuple[str, Decimal, bool], Decimal] = {}
+    for part in parts:
+        for tax, amount in part.recomputed(part.exact if exact else part.net, unit):
+            name = (tax.label, tax.rate or ZERO, tax.compound)
+            by_rate[name] = by_rate.get(name, ZERO) + (tax.amount if part.spread else amount)
+    return sum(by_rate.values(), ZERO), by_rate
+
+
+def _rounded_per_rate(by_rate: Mapping[tuple[str, Decimal, bool], Decimal], unit: Decimal) -> set[Decimal]:
+    return {
+        sum(((tax / unit).quantize(Decimal(1), mode) * unit for tax in by_rate.values()), ZERO) for mode in _ROUNDINGS
+    }
+
+
+def _held(order: SalesOrder, difference: Decimal) -> Held:
+    def amount(value: Decimal) -> str:
+        return show(value, order.currency)
+
+    explained = order.lines_net + order.tax + order.shipping_net
+    return Held(
+        f"The order does not balance: lines {amount(order.lines_net)} + tax {amount(order.tax)} + shipping "
+        f"{amount(order.shipping_net)} = {amount(explained)}, but its total is {amount(order.total)}. The difference of "
+        f"{amount(difference)} cannot be explained by rounding. What to do: compare the order with the store; correct it "
+        "there, or enter it in the CRM by hand and skip this job.",
+        error_class="money",
+        field="total",
+    )

@@ -1,0 +1,279 @@
+"""The moving parts of a worker process: threads that drain, the ticker, the quarantine, the watchdog, the stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+
+from pipelines import parties, polling
+from pipelines.context import Context
+from pipelines.leases import Leases
+from pipelines.runner import Runner
+
+log = structlog.get_logger(__name__)
+
+PARTIES_EVERY: Final = 60.0
+POKE_WAIT: Final = 5.0
+SCHEDULE_LEASE: Final = 900.0
+EXIT_WATCHDOG: Final = 70
+"""EX_SOFTWARE: the supervisor starts a fresh process."""
+
+
+class Engine:
+    """One per process. `drain` is what a Dramatiq message, the local pool and the ticker all come to."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        threads: int = 8,
+        tick: float = 1.0,
+        local: bool = True,
+        nudge: Callable[[], bool] | None = None,
+        end_process: Callable[[int], None] = os._exit,
+    ) -> None:
+        self.context = context
+        self.threads = threads
+        self.leases = Leases(context.ledger.jobs)
+        self.runner = Runner(context, self.leases)
+        self.stopping = threading.Event()
+        self._tick = tick
+        self._local = local
+        self._send = nudge
+        self._end_process = end_process
+        self._gate = Gate()
+        self._pokes: queue.Queue[None] = queue.Queue(maxsize=threads)
+        self._backfills = threading.Semaphore(max(threads // 2, 1))
+        self._workers: list[threading.Thread] = []
+        self._background: dict[str, threading.Thread] = {}
+        self._ticked_at = time.monotonic()
+        self._name = context.ledger.process
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the threads. With `local` (no broker) the pool drains at every nudge; otherwise it rests until the
+        broker is away."""
+        self.leases.start()
+        names = [(f"drain-{n}", self._pool) for n in range(self.threads)]
+        for name, target in [*names, ("ticker", self._ticker), ("watchdog", self._watchdog)]:
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            thread.start()
+            self._workers.append(thread)
+
+    def stop(self, within: float = 60.0) -> bool:
+        """Finish what runs, start nothing new. True when everything ended in time; what did not keeps its lease, which
+        then runs out, and another process takes over."""
+        self.stopping.set()
+        for _ in range(self.threads):
+            self.poke()
+        deadline = time.monotonic() + within
+        for thread in [*self._workers, *self._background.values()]:
+            if thread is not threading.current_thread():
+                thread.join(timeout=max(deadline - time.monotonic(), 0.05))
+        self.leases.stop()
+        return not any(thread.is_alive() for thread in self._workers)
+
+    # -- draining --------------------------------------------------------------------------------------------------
+
+    def poke(self) -> None:
+        """There may be work: wake one thread of the local pool."""
+        with contextlib.suppress(queue.Full):  # as many pokes as threads wait already
+            self._pokes.put_nowait(None)
+
+    def nudge(self) -> None:
+        """There may be work: through the broker where there is one, else (or when it is away) here."""
+        if self._local or self._send is None or not self._send():
+            self.poke()
+
+    def drain(self) -> int:
+        """Claim and run until nothing is due or the process stops. How many jobs ran."""
+        count = 0
+        while not self.stopping.is_set():
+            with self._gate.shared(self.stopping) as entered, self._rank() as max_rank:
+                if not entered:
+                    return count
+                claim = self.context.ledger.jobs.claim(f"{self._name}/{threading.get_ident()}", max_rank=max_rank)
+                if claim is None:
+                    return count
+                if count == 0:
+                    self.nudge()  # where one job is due there may be more: the next thread joins in
+                self.runner.run(claim)
+            count += 1
+        return count
+
+    @contextmanager
+    def _rank(self) -> Iterator[int]:
+        """Backfill never takes more than half of the threads."""
+        if not self._backfills.acquire(blocking=False):
+            yield 1
+            return
+        try:
+            yield 2
+        finally:
+            self._backfills.release()
+
+    def _quarantine(self) -> None:
+        """Jobs that were running when a worker died run again with nothing beside them in this process."""
+        while not self.stopping.is_set():
+            with self._gate.exclusive(self.stopping) as entered:
+                claim = self.context.ledger.jobs.claim(f"{self._name}/alone", alone=True) if entered else None
+                if claim is None:
+                    return
+                self.runner.run(claim)
+
+    def _pool(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self._pokes.get(timeout=POKE_WAIT)
+            except queue.Empty:
+                continue
+            try:
+                self.drain()
+            except Exception:
+                log.exception("draining failed; the ticker tries again")
+
+    # -- ticking ---------------------------------------------------------------------------------------------------
+
+    def _ticker(self) -> None:
+        down = False
+        while not self.stopping.wait(self._tick):
+            self._ticked_at = time.monotonic()
+            try:
+                self.tick()
+                if down:
+                    log.info("the ledger is back")
+                down = False
+            except Exception as error:
+                if not down:
+                    log.exception("the ticker could not work", error=type(error).__name__)
+                down = True
+
+    def tick(self) -> None:
+        """One round: expired leases, due jobs, schedules."""
+        jobs = self.context.ledger.jobs
+        reaped = jobs.reap()
+        if reaped:
+            log.warning("jobs taken back from a worker that died", count=reaped)
+        if jobs.due(alone=True):
+            self._in_background("quarantine", self._quarantine)
+        if jobs.due(alone=False):
+            self.nudge()
+        self._schedules()
+
+    def _schedules(self) -> None:
+        for crm in self.context.crms.values():
+            self._scheduled(f"parties/{crm.name}", PARTIES_EVERY, lambda crm=crm: self._parties(crm.name))  # type: ignore[misc]
+        seen: set[str] = set()
+        for flow in self.context.flows.values():
+            if flow.poll and flow.source not in seen and self.context.stores[flow.source].pollable:
+                seen.add(flow.source)
+                self._scheduled(f"poll/{flow.source}", flow.poll, lambda flow=flow: polling.poll(self.context, flow))  # type: ignore[misc]
+
+    def _parties(self, name: str) -> int:
+        region = next((flow.region for flow in self.context.flows.values() if flow.target == name and flow.region), "")
+        return parties.refresh(self.context.ledger, self.context.crms[name], region)
+
+    def _scheduled(self, name: str, every: float, work: Callable[[], int]) -> None:
+        if name in self._background and self._background[name].is_alive():
+            return
+        if self.context.ledger.schedules.start_if_due(name, every=every, lease=SCHEDULE_LEASE):
+            self._in_background(name, lambda: self._run_schedule(name, work))
+
+    def _run_schedule(self, name: str, work: Callable[[], int]) -> None:
+        try:
+            outcome = f"{work()} changes"
+        except Exception as error:
+            # The message of our own errors is for people; of others only the class is safe to keep.
+            outcome = f"failed: {getattr(error, 'message', type(error).__name__)}"
+            log.warning("a schedule failed", schedule=name, error=type(error).__name__, detail=getattr(error, "detail", ""))
+        self.context.ledger.schedules.ended(name, outcome)
+        self.nudge()
+
+    def _in_background(self, name: str, work: Callable[[], object]) -> None:
+        running = self._background.get(name)
+        if running is not None and running.is_alive():
+            return
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._background[name] = thread
+        thread.start()
+
+    # -- watching --------------------------------------------------------------------------------------------------
+
+    def _watchdog(self) -> None:
+        while not self.stopping.wait(2.0):
+            trouble = self.trouble()
+            if trouble:
+                sys.stderr.write(f"orderwire: this worker ends itself: {trouble}. The supervisor starts a new one.\n")
+                sys.stderr.flush()
+                self._end_process(EXIT_WATCHDOG)
+
+    def trouble(self) -> str:
+        """Why this process should not go on ("" when all is well): dead threads, a silent ticker, a job far over time."""
+        dead = [thread.name for thread in self._workers if not thread.is_alive()]
+        if dead and not self.stopping.is_set():
+            return f"the thread {dead[0]} has died"
+        if not self.leases.alive:
+            return "the thread that renews leases has died"
+        if time.monotonic() - self._ticked_at > max(60.0, 20 * self._tick):
+            return "the ticker is silent"
+        slow = self.leases.slowest()
+        if slow is not None and slow[1] > 2 * self.context.ledger.jobs.lease:
+            return f"job {slow[0]} runs for {slow[1]:.0f} s, more than twice its lease"
+        return ""
+
+
+class Gate:
+    """Many shared, or one exclusive; whoever wants exclusive goes next."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._shared = 0
+        self._exclusive = False
+        self._wanting = 0
+
+    @contextmanager
+    def shared(self, stopping: threading.Event) -> Iterator[bool]:
+        """False: the process stops, nobody was let in."""
+        with self._condition:
+            while (self._exclusive or self._wanting) and not stopping.is_set():
+                self._condition.wait(timeout=0.5)
+            if stopping.is_set():
+                entered = False
+            else:
+                self._shared += 1
+                entered = True
+        try:
+            yield entered
+        finally:
+            if entered:
+                with self._condition:
+                    self._shared -= 1
+                    self._condition.notify_all()
+
+    @contextmanager
+    def exclusive(self, stopping: threading.Event) -> Iterator[bool]:
+        """Alone. False: the process stops."""
+        with self._condition:
+            self._wanting += 1
+            while (self._exclusive or self._shared) and not stopping.is_set():
+                self._condition.wait(timeout=0.5)
+            self._wanting -= 1
+            entered = not stopping.is_set()
+            self._exclusive = self._exclusive or entered
+        try:
+            yield entered
+        finally:
+            if entered:
+                with self._condition:
+                    self._exclusive = False
+                    self._condition.notify_all()

@@ -1,0 +1,180 @@
+"""Web orders into the CRM: the recipe. skip? -> check -> products -> customer -> order -> invoice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from connectors.roles import CrmProduct, OrderRefs
+from core.errors import Held, Skipped
+from core.keys import Change, Key, external_id
+from core.money import show
+from core.settings import MethodTable
+from ledger.jobs import Outcome
+from ledger.links import Link
+from mapping.canonical import LineKind, OrderStatus, SalesOrder
+from mapping.canonical.totals import balance
+from pipelines import customers, invoices, products
+from pipelines.customers import CustomerRefs
+from pipelines.run import Run
+
+KIND: Final = "order"
+
+
+def sync_order(run: Run, order: SalesOrder) -> Outcome:
+    """Converge the CRM to this state of the order. Raises the taxonomy of core.errors."""
+    link = run.ledger.links.get(run.flow.target, KIND, str(order.key))
+    if link is None or not link.linked:
+        _import_rules(run, order)
+    _limits(run, order)
+    order = balance(order)
+    words = _words(run, order, products.resolve(run.context.products, run.crm, order))
+    run.crm.check_order_words(words, order)
+    customer = customers.ensure(run, order, owner=words.owner)
+    refs = _with_customer(words, customer)
+    ensured = run.ensure(
+        KIND,
+        str(order.key),
+        payload_hash=run.crm.payload_fingerprint(order, refs),
+        find=lambda: run.crm.find_order(refs.external_id),
+        create=lambda: run.crm.create_order(order, refs),
+        update=lambda ref: run.crm.update_order(ref, order, refs),
+        known=link,
+    )
+    invoices.ensure(run, order, refs, ensured)
+    return Outcome("settled", number=order.number, amount=str(order.total), currency=order.currency)
+
+
+def deleted(run: Run) -> Outcome:
+    """The store has deleted the order."""
+    link = run.ledger.links.get(run.flow.target, KIND, str(run.claim.key))
+    if link is None or not link.linked:
+        raise Skipped("The store deleted this order before it was carried over.", rule="deleted")
+    raise Held(
+        f"The store deleted this order, the CRM has it as {link.remote_number or link.remote_id}. "
+        "What to do: cancel or delete it in the CRM, then skip this job.",
+        error_class="missing reference",
+    )
+
+
+def gone(key: Key, asked_at: datetime) -> Change:
+    """What we note when the store answers that it has no such record."""
+    return Change(key, None, None, f"gone:{key.kind}:{key.id}:{asked_at.isoformat()}", fetched_at=asked_at, deleted=True)
+
+
+# -- skip? ---------------------------------------------------------------------------------------------------------
+
+
+def _import_rules(run: Run, order: SalesOrder) -> None:
+    """Orders that are in the CRM already are kept up to date whatever the rules say; new ones must pass them."""
+    rules = run.flow.rules
+    if order.status.value not in rules.statuses:
+        raise Skipped(f"Orders with status {order.source_status or order.status.value} are not carried over.", rule="statuses")
+    if order.payment_status.value not in rules.payment:
+        raise Skipped(f"Orders whose payment is {order.payment_status.value} are not carried over.", rule="payment")
+    if rules.channels and order.channel not in rules.channels:
+        raise Skipped(f"Orders of the channel {order.channel} are not carried over.", rule="channels")
+    if rules.minimum is not None and order.total < rules.minimum:
+        raise Skipped(f"Orders below {show(rules.minimum, order.currency)} are not carried over.", rule="minimum")
+
+
+def _limits(run: Run, order: SalesOrder) -> None:
+    if len(order.lines) > run.flow.max_lines:
+        raise Held(
+            f"The order has {len(order.lines)} lines, more than max_lines = {run.flow.max_lines} of the flow {run.flow.name}. "
+            "What to do: raise max_lines if the order is genuine, then retry.",
+            field="lines",
+        )
+
+
+# -- the flow's words for the CRM ----------------------------------------------------------------------------------
+
+
+def _words(run: Run, order: SalesOrder, found: dict[str, CrmProduct]) -> OrderRefs:
+    return OrderRefs(
+        external_id=external_id(order.key.connection, order.key.kind, order.key.id),
+        account="",
+        contact="",
+        owner=_owner(run, order),
+        products=found,
+        status=_status(run, order.status),
+        delivery_method=_method(run, run.flow.delivery, order.delivery_method, "delivery"),
+        payment_method=_method(run, run.flow.payment, order.payment_method, "payment"),
+        notes=tuple(_notes(run, order, found)),
+    )
+
+
+def _with_customer(words: OrderRefs, customer: CustomerRefs) -> OrderRefs:
+    return OrderRefs(
+        external_id=words.external_id,
+        account=customer.account,
+        contact=customer.contact,
+        owner=words.owner,
+        products=words.products,
+        status=words.status,
+        delivery_method=words.delivery_method,
+        payment_method=words.payment_method,
+        notes=words.notes,
+    )
+
+
+def _owner(run: Run, order: SalesOrder) -> str:
+    """Who placed it, else the flow's owner. A name that the owners table does not know is held, never someone else."""
+    if run.flow.owner_by == "placed_by" and order.placed_by:
+        if run.crm.has_owner(order.placed_by):
+            return order.placed_by
+        raise Held(
+            f"The order was placed by {order.placed_by}, whom the owners table of {run.flow.target} does not know. "
+            f"What to do: add {order.placed_by} to the owners of the connection {run.flow.target}, then retry.",
+            error_class="missing reference",
+            field="placed_by",
+        )
+    return run.flow.owner
+
+
+def _status(run: Run, status: OrderStatus) -> str:
+    if status is OrderStatus.UNKNOWN:
+        run.warn(
+            "The store uses a status that the table does not know. What to do: add it to the statuses of the store's connection.",
+            "unknown status",
+        )
+    return run.flow.statuses.get(status.value, "")
+
+
+def _method(run: Run, table: MethodTable, code: str, what: str) -> str:
+    if not code:
+        return table.default
+    word = table.table.get(code)
+    if word is None and table.table:
+        run.warn(
+            f"The {what} method {code} has no word for the CRM, {table.default or 'none'} is used. "
+            f"What to do: add it to the flow's {what} table.",
+            f"unknown {what} method",
+        )
+    return table.default if word is None else word
+
+
+def _notes(run: Run, order: SalesOrder, found: dict[str, CrmProduct]) -> list[str]:
+    notes = [f"Order {order.number} ({order.channel}), placed {order.placed_at:%Y-%m-%d %H:%M} UTC"]
+    if order.rounding:
+        notes.append(f"Rounding by the store: {show(order.rounding, order.currency)} ({order.rounding_reason})")
+    for line in order.lines:
+        if line.kind is LineKind.PRODUCT and line.sku not in found:
+            what = line.sku or "a line without article number"
+            notes.append(f"Unknown article: {what} {line.name}")
+            run.warn(
+                f"The CRM has no product {what}: the line is parked with its text. "
+                "What to do: add the product in the CRM, then retry the job.",
+                "unknown sku",
+            )
+    if order.refunded != Decimal(0):
+        notes.append(f"Refunded: {show(order.refunded, order.currency)} (not part of the total)")
+    if order.coupons:
+        notes.append("Coupons: " + ", ".join(coupon.code for coupon in order.coupons))
+    return notes
+
+
+def remote(link: Link) -> str:
+    """How people call the record over there."""
+    return link.remote_number or link.remote_id

@@ -1,0 +1,243 @@
+"""One attempt at one job: the guard that stands before every write, and `ensure`, the only way to create anything."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from connectors.http import Call
+from connectors.roles import Crm, Difference, Ref, Store, Written
+from core.errors import Ambiguous, Held, LeaseLost, OrderwireError, RetryLater
+from core.settings import FlowSettings
+from ledger.jobs import Claim
+from ledger.links import Intent, Link
+from pipelines.context import Context
+
+LANE_WITHIN = 20.0
+"""Seconds that an order waits for its turn in a lane before its job goes back."""
+STALE_MARK = 1.0
+"""A mark `sent` older than this at the moment of writing is set again, so that the hold counts from the write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    """A record that is there now."""
+
+    ref: Ref
+    created: bool = False
+    changed: bool = False
+
+
+class Run:
+    """A claimed job being carried out. Implements the transport's `Guard`."""
+
+    def __init__(self, context: Context, claim: Claim) -> None:
+        self.context = context
+        self.claim = claim
+        self.ledger = context.ledger
+        self.flow: FlowSettings = context.flow(claim.flow)
+        self.calls: list[Call] = []
+        self.warnings: list[str] = []
+        self.began = time.monotonic()
+        self.lease_ends = claim.asked_at + claim.lease
+        self.lost = False
+        self._lane_ends: float | None = None
+
+    # -- what the recipe needs -------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """Where the record comes from."""
+        return self.context.store(self.claim.key.connection)
+
+    @property
+    def crm(self) -> Crm:
+        """Where it goes."""
+        crm = self.context.crms.get(self.flow.target)
+        if crm is None:
+            raise Held(
+                f"The connection {self.flow.target} is not in the configuration any more. "
+                "What to do: put it back, or skip this job.",
+                error_class="configuration",
+            )
+        return crm
+
+    @property
+    def hold(self) -> float:
+        """Seconds that an unanswered write to the target waits before it is looked up."""
+        return self.context.connections[self.flow.target].hold
+
+    def warn(self, sentence: str, kind: str) -> None:
+        """Something to look at that stops nobody; counted by `kind` and shown with the job."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+        self.context.counted("warnings", {"kind": kind, "flow": self.flow.name})
+
+    # -- the guard -------------------------------------------------------------------------------------------------
+
+    def renewed(self, asked_at: float) -> None:
+        """The lease was renewed by a request made at `asked_at` (monotonic)."""
+        self.lease_ends = max(self.lease_ends, asked_at + self.claim.lease)
+
+    def before_write(self, connection: str, timeout: float) -> None:
+        """Our lease must outlast the call; so must the lane's."""
+        left = self.lease_ends - time.monotonic()
+        if self.lost or left < timeout:
+            raise LeaseLost(
+                "The time for this job ran out before a write. What to do: nothing, it runs again by itself.",
+                detail=f"{connection}: {left:.1f} s left, {timeout:.1f} s needed",
+            )
+        if self._lane_ends is not None and self._lane_ends - time.monotonic() < timeout:
+            raise LeaseLost(
+                "The turn to write ran out. What to do: nothing, it runs again by itself.", detail=f"lane of {connection}"
+            )
+
+    def called(self, call: Call) -> None:
+        """Keep the call for the attempt's record."""
+        self.calls.append(call)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lane(self, kind: str) -> Iterator[None]:
+        """Alone, where the target cannot take writes of this kind in parallel."""
+        if kind not in self.crm.capabilities().lane_kinds:
+            yield
+            return
+        settings = self.context.connections[self.flow.target]
+        need = settings.connect_timeout + settings.read_timeout + 1.5
+        with self.ledger.lanes.hold(f"{self.flow.target}/write", within=LANE_WITHIN, need=need):
+            # At least `need` seconds are left, and a renewal happens before half the lease is gone.
+            self._lane_ends = time.monotonic() + max(need, self.claim.lease / 2)
+            try:
+                yield
+            finally:
+                self._lane_ends = None
+
+    def intend(self, kind: str, keys: Sequence[str], *, new_refs: str = "") -> Intent:
+        """Commit the intent, or go back and wait for whoever is at it."""
+        intent = self.ledger.links.intend(self.claim, self.flow.target, kind, keys, new_refs=new_refs)
+        if not intent.ours:
+            raise RetryLater(
+                "Another job is settling the same record. What to do: nothing, this one follows by itself.",
+                seconds=intent.wait + 0.05,
+                cause="busy",
+                burns_attempt=False,
+                waiting_for=intent.wait_for,
+            )
+        return intent
+
+    def ensure(
+        self,
+        kind: str,
+        key: str,
+        *,
+        payload_hash: str,
+        find: Callable[[], Sequence[Ref]],
+        create: Callable[[], Written],
+        update: Callable[[Ref], Written] | None = None,
+        known: Link | None = None,
+    ) -> Ensured:
+        """Make sure that the record exists over there, once, in this state.
+
+        linked with the same hash -> nothing; linked -> update; otherwise intent committed -> found, or marked `sent`,
+        created and linked. `known` spares the first look when the caller has the link already.
+        """
+        links = self.ledger.links
+        link = known if known is not None and known.linked else self.intend(kind, [key]).links[0]
+        if link.linked:
+            return self._bring_up_to_date(link, payload_hash, update)
+        found = find()
+        if found:
+            return self._adopt(kind, link, found, payload_hash, update)
+        written = self.written([link], kind, create)
+        self._linked(link, written, payload_hash)
+        return Ensured(written.ref, created=True, changed=True)
+
+    def _linked(self, link: Link, written: Written, payload_hash: str) -> None:
+        """Commit the link, then judge. A state that was not kept as sent is written again when the job is retried."""
+        kept = not any(difference.action == "hold" for difference in written.differences)
+        self.ledger.links.link(
+            [link], written.ref.id, number=written.ref.number or link.remote_number, payload_hash=payload_hash if kept else ""
+        )
+        self.judge(written.differences)
+
+    def _bring_up_to_date(
+        self, link: Link, payload_hash: str, update: Callable[[Ref], Written] | None
+    ) -> Ensured:
+        ref = Ref(link.remote_id, link.remote_number)
+        if update is None or link.payload_hash == payload_hash:
+            return Ensured(ref)
+        if link.hold_left > 0:
+            raise RetryLater(
+                "An earlier change may still be on its way. What to do: nothing, this one follows by itself.",
+                seconds=link.hold_left + 0.05,
+                cause="busy",
+                burns_attempt=False,
+            )
+        try:
+            with self.lane(link.kind):
+                written = update(ref)
+        except Ambiguous as error:
+            self.ledger.links.hold_update(self.claim, link, hold=self.hold)
+            raise self._after_the_hold(error) from error
+        self._linked(link, Written(ref, written.differences), payload_hash)
+        return Ensured(ref, changed=True)
+
+    def _adopt(
+        self, kind: str, link: Link, found: Sequence[Ref], payload_hash: str, update: Callable[[Ref], Written] | None
+    ) -> Ensured:
+        """It is there already: ours from before a crash, or a lost answer. What it holds is not known, so it is updated."""
+        oldest = found[0]
+        if len(found) > 1:
+            self.warn(
+                f"{len(found)} records carry the same external id in {self.flow.target} ({kind}): the oldest, "
+                f"{oldest.number or oldest.id}, is used. What to do: delete the others there.",
+                "double",
+            )
+        self.ledger.links.link([link], oldest.id, number=oldest.number, payload_hash="")
+        if update is None:
+            return Ensured(oldest)
+        adopted = replace(
+            link, state="linked", remote_id=oldest.id, remote_number=oldest.number, payload_hash="", hold_left=0.0
+        )
+        return self._bring_up_to_date(adopted, payload_hash, update)
+
+    def written(self, links: Sequence[Link], kind: str, write: Callable[[], Written]) -> Written:
+        """Mark `sent`, write, and leave the mark standing only where the fate of the write is unknown."""
+        self.mark_sent(links)
+        marked = time.monotonic()
+        try:
+            with self.lane(kind):
+                if time.monotonic() - marked > STALE_MARK:
+                    self.mark_sent(links)
+                return write()
+        except Ambiguous as error:
+            raise self._after_the_hold(error) from error
+        except LeaseLost:
+            raise
+        except OrderwireError:
+            self.ledger.links.unsend(self.claim, links)
+            raise
+
+    def mark_sent(self, links: Sequence[Link]) -> None:
+        """Write down that we are about to write; refused when somebody else has the job by now."""
+        self.ledger.links.mark_sent(self.claim, links, hold=self.hold)
+
+    def _after_the_hold(self, error: Ambiguous) -> RetryLater:
+        return RetryLater(
+            error.message, seconds=self.hold + 0.1, cause="ambiguous write", detail=error.detail, connection=error.connection
+        )
+
+    # -- what came back --------------------------------------------------------------------------------------------
+
+    def judge(self, differences: Sequence[Difference]) -> None:
+        """Warn of, or hold for, every field that the target did not keep as sent."""
+        for difference in differences:
+            self.warn(difference.message, "difference")
+        held = [difference for difference in differences if difference.action == "hold"]
+        if held:
+            raise Held(held[0].message, error_class="validation/value", field=held[0].field)
+

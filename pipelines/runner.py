@@ -1,0 +1,156 @@
+"""Carries one claimed job: load the newest state, map it, follow the recipe, settle the outcome."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+import structlog
+
+from connectors.http import guarded
+from core.errors import Held, LeaseLost, NotThere, OrderwireError, RetryLater, Skipped
+from ledger.inbox import Record
+from ledger.jobs import Claim, Outcome
+from pipelines import orders
+from pipelines.context import Context
+from pipelines.health import Health
+from pipelines.leases import Leases
+from pipelines.run import Run
+
+log = structlog.get_logger(__name__)
+
+FIRST_WAIT: Final = 5.0
+LONGEST_WAIT: Final = 3600.0
+
+
+class Runner:
+    """Runs jobs, one at a time in each thread that calls it."""
+
+    def __init__(self, context: Context, leases: Leases | None = None) -> None:
+        self.context = context
+        self.leases = leases or Leases(context.ledger.jobs)
+        self.health = Health(context.ledger.states)
+
+    def run(self, claim: Claim) -> str:
+        """Carry the job out and settle it. Its state afterwards ("" when it was somebody else's by then)."""
+        with structlog.contextvars.bound_contextvars(correlation=claim.correlation, job=claim.id, record=str(claim.key)):
+            outcome = self._attempt(claim)
+            state = self.context.ledger.jobs.settle(claim, outcome, max_failures=self.context.max_failures)
+            log.info("job ended", state=state or "lost", outcome=outcome.kind, error_class=outcome.error_class)
+            self.context.counted("jobs", {"flow": claim.flow, "outcome": outcome.kind})
+        return state or ""
+
+    def _attempt(self, claim: Claim) -> Outcome:
+        run: Run | None = None
+        try:
+            run = Run(self.context, claim)
+            with guarded(run), self.leases.watch(run):
+                outcome = self._converge(run)
+            self.health.succeeded(run.flow.target)
+        except OrderwireError as error:
+            outcome = self._of_error(claim, error)
+        except Exception as error:
+            log.exception("job failed by a bug of ours")
+            outcome = Outcome(
+                "retry",
+                "Orderwire stumbled over this order. What to do: nothing yet; if it stays, report it with the job's number.",
+                error_class="our bug",
+                detail=f"{type(error).__name__} in {_where(error)}",
+                seconds=backoff(claim.failures),
+            )
+        if run is None:
+            return outcome
+        return replace(outcome, warnings=tuple(run.warnings), calls=[_call(call) for call in map(asdict, run.calls)])
+
+    def _converge(self, run: Run) -> Outcome:
+        record = self._newest(run)
+        if record.deleted:
+            return orders.deleted(run)
+        assert record.raw is not None
+        order = run.store.order(record.key, record.raw)
+        return orders.sync_order(run, order)
+
+    def _newest(self, run: Run) -> Record:
+        """The newest state; asked of the source where what we have cannot be trusted."""
+        key = run.claim.key
+        record = self.context.ledger.inbox.record(key)
+        if record is not None and key.kind == "delivery":
+            raise Held(
+                "This delivery is genuine but cannot be read as an order. What to do: see the event's text, have the sender "
+                "mend it, then skip this job.",
+                error_class="parse",
+            )
+        if record is not None and not record.must_fetch:
+            return record
+        if not run.store.pollable:
+            if record is not None and record.raw is not None:
+                return record
+            raise Held(
+                "Only a hint of this record is known and its source cannot be asked. What to do: have it sent again.",
+                error_class="missing reference",
+            )
+        return self._fetched(run)
+
+    def _fetched(self, run: Run) -> Record:
+        key = run.claim.key
+        asked_at = self.context.ledger.clock.now()
+        try:
+            change = run.store.fetch(key)
+        except NotThere:
+            change = orders.gone(key, asked_at)
+        self.context.ledger.inbox.accept(
+            [replace(change, fetched_at=asked_at)],
+            self.context.routes,
+            via="fetch",
+            want_jobs=False,
+            correlation=run.claim.correlation,
+        )
+        record = self.context.ledger.inbox.record(key)
+        assert record is not None
+        return record
+
+    def _of_error(self, claim: Claim, error: OrderwireError) -> Outcome:
+        common: dict[str, Any] = {
+            "message": error.message,
+            "error_class": error.error_class,
+            "detail": error.detail,
+            "field": error.field,
+        }
+        if isinstance(error, RetryLater):
+            if error.scope == "connection" and error.connection:
+                self.health.failed(error.connection, error)
+            seconds = error.seconds if not error.burns_attempt else max(error.seconds, backoff(claim.failures))
+            return Outcome(
+                "retry",
+                **{**common, "error_class": error.cause},
+                seconds=seconds,
+                burns=error.burns_attempt,
+                waiting_for=error.waiting_for,
+            )
+        if isinstance(error, Skipped):
+            return Outcome("skipped", **{**common, "error_class": f"rule {error.rule}"})
+        if isinstance(error, LeaseLost):
+            return Outcome("retry", **common, seconds=1.0, burns=False)
+        return Outcome("held", **common)
+
+
+def backoff(failures: int) -> float:
+    """Seconds before the next try of a job that failed so often: 5 s doubling to an hour, with jitter."""
+    base = min(FIRST_WAIT * 2**failures, LONGEST_WAIT)
+    return base * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {**call, "milliseconds": round(call["milliseconds"], 1)}
+
+
+def _where(error: BaseException) -> str:
+    """The innermost place of ours, without any value."""
+    trace, place = error.__traceback__, "?"
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{code.co_filename.rsplit('/', 2)[-1]}:{trace.tb_lineno} {code.co_name}"
+        trace = trace.tb_next
+    return place

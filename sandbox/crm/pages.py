@@ -1,0 +1,152 @@
+"""The pages of the stand-in CRM: what arrived, as a person would look at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.crm import answers
+from sandbox.crm.faults import RATES
+from sandbox.crm.people import GROUPS
+from sandbox.crm.store import Row
+from sandbox.pages import environment, render
+
+if TYPE_CHECKING:
+    from sandbox.crm.app import CrmApp
+
+_TEMPLATES = environment("crm")
+_LISTS: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
+    "leads": (
+        "Leads",
+        "Leads",
+        (("lead_no", "No."), ("lastname", "Last name"), ("firstname", "First name"), ("company", "Company"))
+        + (("email", "E-mail"), ("assigned_user_id", "Owner"), ("modifiedtime", "Changed")),
+    ),
+    "accounts": (
+        "Accounts",
+        "Accounts",
+        (("account_no", "No."), ("accountname", "Name"), ("email1", "E-mail"), ("phone", "Phone"))
+        + (("bill_city", "City"), ("assigned_user_id", "Owner"), ("modifiedtime", "Changed")),
+    ),
+    "contacts": (
+        "Contacts",
+        "Contacts",
+        (("contact_no", "No."), ("lastname", "Last name"), ("firstname", "First name"), ("email", "E-mail"))
+        + (("phone", "Phone"), ("account_id", "Account"), ("assigned_user_id", "Owner"), ("modifiedtime", "Changed")),
+    ),
+    "orders": (
+        "SalesOrder",
+        "Sales orders",
+        (("salesorder_no", "No."), ("subject", "Subject"), ("account_id", "Account"), ("sostatus", "Status"))
+        + (("hdnGrandTotal", "Total"), ("assigned_user_id", "Owner"), ("modifiedtime", "Changed")),
+    ),
+    "invoices": (
+        "Invoice",
+        "Invoices",
+        (("invoice_no", "No."), ("subject", "Subject"), ("account_id", "Account"), ("invoicestatus", "Status"))
+        + (("hdnGrandTotal", "Total"), ("salesorder_id", "Order"), ("modifiedtime", "Changed")),
+    ),
+    "products": (
+        "Products",
+        "Products",
+        (("product_no", "No."), ("productcode", "SKU"), ("productname", "Name"), ("unit_price", "Price"))
+        + (("qtyinstock", "In stock"), ("reorderlevel", "Reorder at"), ("modifiedtime", "Changed")),
+    ),
+}
+"""Path -> module, title, columns with their headings."""
+_NUMERIC = frozenset({"hdnGrandTotal", "unit_price", "qtyinstock", "reorderlevel"})
+_PAGE = 200
+
+
+def routes(app: CrmApp) -> list[Route]:
+    pages = Pages(app)
+    return [
+        Route("/", pages.home),
+        Route("/faults", pages.faults),
+        Route("/orders/{id}", pages.order),
+        Route("/invoices/{id}", pages.order),
+        *(Route(f"/{path}", pages.listing, name=path) for path in _LISTS),
+    ]
+
+
+class Pages:
+    def __init__(self, app: CrmApp) -> None:
+        self.app = app
+        self.owners = {group[0]: group[1] for group in GROUPS}
+        for user in app.service.people.users.values():
+            self.owners[user.id] = f"{user.first_name} {user.last_name}"
+
+    async def home(self, request: Request) -> Response:
+        store = self.app.service.store
+        counts = [(path, title, len(store.by_module[module])) for path, (module, title, _) in _LISTS.items()]
+        calls = self.app.calls.as_json(0)
+        return render(_TEMPLATES, "home.html", counts=counts, calls=calls, active="/", refresh=3)
+
+    async def listing(self, request: Request) -> Response:
+        path = request.url.path.strip("/")
+        module, title, columns = _LISTS[path]
+        store = self.app.service.store
+        with store.lock:
+            rows = list(store.alive(module))[::-1]
+            shown = [(row, [self._cell(row, name) for name, _ in columns]) for row in rows[:_PAGE]]
+        return render(
+            _TEMPLATES,
+            "list.html",
+            title=title,
+            columns=[(heading, name in _NUMERIC) for name, heading in columns],
+            rows=[(row.id, row.module.inventory, cells) for row, cells in shown],
+            total=len(rows),
+            path=path,
+            active=f"/{path}",
+            refresh=2,
+        )
+
+    async def order(self, request: Request) -> Response:
+        store, people = self.app.service.store, self.app.service.people
+        path = request.url.path.split("/")[1]
+        with store.lock:
+            row = store.find(request.path_params["id"])
+            if row is None or row.module.name != _LISTS[path][0]:
+                return render(_TEMPLATES, "gone.html", status=404, active=f"/{path}", refresh=0)
+            record = answers.present(store, people, row)
+            lines = answers.lines_out(store, row)
+            charges = answers.charges_out(row)
+            names = {name: self._cell(row, name) for name in row.module.references if record[name]}
+        fields = [(name, names.get(name, value)) for name, value in record.items() if value]
+        context: dict[str, Any] = {"row": row, "record": record, "lines": lines, "charges": charges, "fields": fields}
+        return render(_TEMPLATES, "order.html", **context, active=f"/{path}", refresh=2)
+
+    async def faults(self, request: Request) -> Response:
+        faults = self.app.faults
+        return render(
+            _TEMPLATES,
+            "faults.html",
+            rates=[
+                (name, text, faults.dial.rates.get(name, 0), faults.struck.get(name, 0)) for name, text in RATES.items()
+            ],
+            dial=faults.dial,
+            switches=self.app.service.switches.as_json(),
+            active="/faults",
+            refresh=0,
+        )
+
+    def _cell(self, row: Row, name: str) -> str:
+        """A cell as a person reads it: names for ids, two decimals for money."""
+        value = row.values[name]
+        if name == "assigned_user_id":
+            return self.owners.get(value, value)
+        if name in row.module.references:
+            pointed = self.app.service.store.find(value)
+            return (
+                " ".join(part for key in pointed.module.label_fields if (part := pointed.values[key]))
+                if pointed
+                else ""
+            )
+        if name in _NUMERIC and "." in value:
+            whole, _, decimals = value.partition(".")
+            kept = decimals.rstrip("0")
+            return f"{whole}.{kept.ljust(2, '0')}" if name != "qtyinstock" else (f"{whole}.{kept}" if kept else whole)
+        return value

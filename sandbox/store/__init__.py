@@ -1,0 +1,1 @@
+"""A small web store: an order form for people, and a WooCommerce face for machines."""

@@ -1,0 +1,130 @@
+"""Fixtures for every test: real servers, fresh databases, seeds, and an honest count at the end."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.servers import PostgresServer, ServerNotAvailable, ValkeyServer
+
+# Two busy cores make a good example slow: speed is measured in benchmarks/, not here.
+settings.register_profile("orderwire", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("orderwire")
+
+UNDER_CI = os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL for this test process (each worker of pytest-xdist has its own: nothing to share, nothing to lock)."""
+    try:
+        server = PostgresServer()
+    except ServerNotAvailable as why:
+        pytest.skip(str(why))
+    with server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """SQLAlchemy URL of a fresh, empty PostgreSQL database that lives as long as the test."""
+    with postgres_server.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    """A Valkey for this test process."""
+    try:
+        server = ValkeyServer()
+    except ServerNotAvailable as why:
+        pytest.skip(str(why))
+    with server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: ValkeyServer) -> str:
+    """URL of an empty Valkey."""
+    if valkey_server.process is None:  # a test before this one may have ended it
+        valkey_server.start()
+    valkey_server.flush()
+    return valkey_server.url()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLAlchemy URL of a fresh, empty database, once on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'orderwire.sqlite'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The seed of a random test: ORDERWIRE_SEED, or a new one. A failing test shows it."""
+    value = int(os.environ.get("ORDERWIRE_SEED") or secrets.randbelow(2**32))
+    request.node.add_report_section("setup", "seed", f"run again with ORDERWIRE_SEED={value}")
+    return value
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser for Playwright's `executable_path`; the test is skipped where none is installed."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    pytest.skip("no Chromium on this machine. What to do: install the Debian package chromium, as .ci/run does.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by fixture what needs a server, so that `-m "not postgres"` is always right."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        callspec = getattr(item, "callspec", None)
+        engine = callspec.params.get("database_url") if callspec is not None else None
+        if fixtures & {"postgres_server", "postgres_url"} or engine == "postgres":
+            item.add_marker(pytest.mark.postgres)
+        if fixtures & {"valkey_server", "valkey_url"}:
+            item.add_marker(pytest.mark.valkey)
+
+
+def _count(terminal: pytest.TerminalReporter, *outcomes: str) -> int:
+    return sum(len(terminal.stats.get(outcome, ())) for outcome in outcomes)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Under CI a skipped test is a failure: nothing may be called tested that did not run."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not isinstance(terminal, pytest.TerminalReporter) or hasattr(session.config, "workerinput"):
+        return
+    if UNDER_CI and terminal.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    totals = os.environ.get("ORDERWIRE_TEST_TOTALS")
+    if totals:
+        with Path(totals).open("a", encoding="utf-8") as file:
+            counts = (_count(terminal, "passed"), _count(terminal, "failed", "error"), _count(terminal, "skipped"))
+            file.write("{} {} {}\n".format(*counts))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The number of skipped tests with each reason, last, where it is seen."""
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", ()):
+        longrepr = report.longrepr
+        reason = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        reasons[reason] = reasons.get(reason, 0) + 1
+    if not reasons:
+        return
+    verdict = "under CI a skipped test is a failure" if UNDER_CI else "a skipped test proves nothing"
+    terminalreporter.section(f"{sum(reasons.values())} skipped ({verdict})", sep="-", red=UNDER_CI, yellow=not UNDER_CI)
+    for reason, number in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])):
+        terminalreporter.line(f"{number} x {reason}")

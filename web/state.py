@@ -1,0 +1,21 @@
+"""What the web process has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipelines.context import Context
+from pipelines.metrics import Metrics
+
+
+@dataclass(slots=True)
+class WebState:
+    """Kept at `app.state.orderwire`."""
+
+    context: Context
+    metrics: Metrics
+    nudge: Callable[[], object]
+    max_body: int = 1024 * 1024
+    trouble: Callable[[], str] = lambda: ""
+    """Why this process should not go on ("" when all is well): the engine's view, where there is one."""
