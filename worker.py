@@ -11,17 +11,21 @@ import threading
 # A message is a doorbell: a worker that fetched more of them than it has threads would only keep others waiting.
 os.environ.setdefault("dramatiq_queue_prefetch", "8")
 
-import dramatiq  # noqa: E402 - the variable above is read at import
+import dramatiq
 
-from core.settings import WorkerSettings  # noqa: E402
-from pipelines.broker import QUEUE, Nudger, StopWithWorker, redis_broker  # noqa: E402
-from pipelines.context import Context  # noqa: E402
-from pipelines.engine import Engine  # noqa: E402
+from core.settings import WorkerSettings
+from pipelines.broker import QUEUE, Nudger, StopWithWorker, redis_broker
+from pipelines.context import Context
+from pipelines.engine import Engine
 
 
 def sender(broker: dramatiq.Broker) -> Nudger:
     """For processes that only ring (web, command line)."""
-    drain = dramatiq.actor(lambda: None, broker=broker, actor_name="drain", queue_name=QUEUE, max_retries=0)
+
+    @dramatiq.actor(broker=broker, actor_name="drain", queue_name=QUEUE, max_retries=0)
+    def drain() -> None:
+        """Runs in the workers only."""
+
     return Nudger(drain.send)
 
 
@@ -44,8 +48,9 @@ def run(context: Context, settings: WorkerSettings, stop: threading.Event) -> bo
         stop.wait()
         return engine.stop()
     broker = redis_broker(settings.broker)
-    engine = Engine(context, threads=settings.threads, tick=settings.tick, local=False, nudge=lambda: nudger.nudge())
+    engine = Engine(context, threads=settings.threads, tick=settings.tick, local=False)
     nudger = attach(broker, engine)
+    engine.rings(nudger.nudge)
     worker = dramatiq.Worker(broker, worker_threads=settings.threads, worker_timeout=1000)
     worker.start()
     engine.start()

@@ -60,9 +60,9 @@ def outcome_of(status: int, *, write: bool, overrides: Mapping[int, Outcome] | N
     table = _WRITE if write else _READ
     if status in table:
         return table[status]
-    if status < 300:  # noqa: PLR2004
+    if status < 300:
         return Outcome.OK
-    if status >= 500:  # noqa: PLR2004
+    if status >= 500:
         return Outcome.AMBIGUOUS if write else Outcome.RETRY_SAFE
     return Outcome.PERMANENT
 
@@ -199,7 +199,9 @@ class Http:
         """A call with effect: the guard is asked first; only what certainly had no effect is retried."""
         return self._with_retries(operation, method, url, write=True, kwargs=kwargs)
 
-    def _with_retries(self, operation: str, method: str, url: str, *, write: bool, kwargs: dict[str, Any]) -> httpx.Response:
+    def _with_retries(
+        self, operation: str, method: str, url: str, *, write: bool, kwargs: dict[str, Any]
+    ) -> httpx.Response:
         try:
             return self._once(operation, method, url, write=write, kwargs=kwargs)
         except _Transient as first:
@@ -293,21 +295,22 @@ class Http:
             )
         if outcome is Outcome.RETRY_SAFE:
             seconds = retry_after(response.headers.get("retry-after"))
-            limited = status == 429  # noqa: PLR2004
+            limited = status == 429
             return _Transient(
                 RetryLater(
                     f"{self.connection} asks us to wait (HTTP {status}). What to do: nothing, it is tried again by itself.",
                     seconds=seconds or 10,
-                    scope="connection" if limited or status >= 500 else "job",  # noqa: PLR2004
+                    scope="connection" if limited or status >= 500 else "job",
                     connection=self.connection,
                     cause="rate limit" if limited else "remote 5xx",
                     detail=detail,
                 ),
                 wait=seconds if seconds is not None else _backoff(),
             )
-        if status == 404:  # noqa: PLR2004
+        if status == 404:
             return NotThere(
-                f"{self.connection} does not have this record. What to do: see whether it was deleted there.", detail=detail
+                f"{self.connection} does not have this record. What to do: see whether it was deleted there.",
+                detail=detail,
             )
         return Held(
             f"{self.connection} refused the request (HTTP {status}). What to do: see the detail, mend the data, then retry.",
@@ -354,4 +357,4 @@ def _reason(response: httpx.Response) -> str:
     except ValueError:
         return ""
     code = body.get("code") if isinstance(body, dict) else None
-    return f"code={code}" if isinstance(code, str) and len(code) < 80 else ""  # noqa: PLR2004
+    return f"code={code}" if isinstance(code, str) and len(code) < 80 else ""

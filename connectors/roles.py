@@ -55,7 +55,8 @@ class Store(Protocol):
     def receive(self, request: Request) -> Sequence[Change]:
         """Verify a delivery over its raw bytes and take out key, stamp and raw. No mapping. Raises `Rejected`.
 
-        An empty sequence is a genuine delivery that says nothing (a ping)."""
+        An empty sequence is a genuine delivery that says nothing (a ping).
+        """
         ...
 
     def accepts_deliveries(self) -> bool:

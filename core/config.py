@@ -1,8 +1,7 @@
 """Reading `orderwire.toml`: everything that is wrong with it at once, each with its line and in plain words.
 
-Values come from, strongest first: an environment variable (`ORDERWIRE_WORKER__THREADS`,
-`ORDERWIRE_CONNECTION__SHOP__READ_TIMEOUT`), the file, the default. The models of the connectors are handed in, so that this
-module knows none of them.
+Values come from, strongest first: an environment variable (`core.environment`), the file, the default. The models of
+the connectors are handed in, so that this module knows none of them.
 """
 
 from __future__ import annotations
@@ -17,19 +16,24 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from core import jsontext
+from core.environment import PREFIX, overrides, parsed
 from core.errors import ConfigurationProblem
 from core.problems import Problem, describe, did_you_mean
 from core.secrets import SecretRef
-from core.settings import ConnectionSettings, FlowSettings, LedgerSettings, Section, Settings, WebSettings, WorkerSettings
+from core.settings import (
+    ConnectionSettings,
+    FlowSettings,
+    LedgerSettings,
+    Section,
+    Settings,
+    WebSettings,
+    WorkerSettings,
+)
 from core.tomllines import Lines
 from core.tomllines import Path as KeyPath
 
 DEFAULT_FILE: Final = "orderwire.toml"
-PREFIX: Final = "ORDERWIRE_"
 _SECTIONS: Final[dict[str, type[Section]]] = {"ledger": LedgerSettings, "worker": WorkerSettings, "web": WebSettings}
 _ARRAYS: Final = ("connection", "flow")
 
@@ -77,69 +81,37 @@ class Reading:
     """Which environment variable set which key."""
     parts: dict[KeyPath, Section] = field(default_factory=dict)
     """Every section that could be built, by its place."""
+    names: dict[KeyPath, str] = field(default_factory=dict)
+    """The names of connections and flows by their place."""
 
-    def problem(self, path: KeyPath, message: str, hint: str = "") -> None:
+    def problem(self, path: KeyPath, message: str, hint: str = "", *, missing_secret: bool = False) -> None:
         """Note a problem at this key."""
         variable = self.variables.get(path, "")
         line = 0 if variable else self.lines.of(path)
-        self.problems.append(Problem(str(self.file), line, _shown(path, self.parts), message, hint, variable))
+        self.problems.append(Problem(str(self.file), line, self.shown(path), message, hint, variable, missing_secret))
+
+    def shown(self, path: KeyPath) -> str:
+        """`connection.shop.url`: entries of arrays by their name, where they have one."""
+        words = [
+            (self.names.get(path[: place + 1], "") or f"#{part + 1}") if isinstance(part, int) else part
+            for place, part in enumerate(path)
+        ]
+        return ".".join(words)
 
     def origin(self, path: KeyPath) -> str:
         """Where the value of this key came from."""
         for end in range(len(path), 0, -1):
             if path[:end] in self.variables:
                 return f"env:{self.variables[path[:end]]}"
-        line = self.lines.exactly(path)
-        if line:
-            return f"file:{line}"
-        inline = any(self.lines.exactly(path[:end]) and not _is_table(path[:end]) for end in range(len(path) - 1, 0, -1))
-        return f"file:{self.lines.of(path)}" if inline else "default"
-
-
-def _is_table(path: KeyPath) -> bool:
-    """A top-level section, or one place in an array of tables: whatever is not written in it is a default."""
-    return len(path) == 1 or (len(path) == 2 and isinstance(path[1], int))
-
-
-def _shown(path: KeyPath, parts: Mapping[KeyPath, Section]) -> str:
-    """`connection.shop.url`: arrays by the name of their entry, where it has one."""
-    words: list[str] = []
-    for place, part in enumerate(path):
-        if isinstance(part, int):
-            name = getattr(parts.get(path[: place + 1]), "name", "")
-            words.append(str(name) or f"#{part + 1}")
-        else:
-            words.append(part)
-    return ".".join(words)
+        line = self.lines.written(path)
+        return f"file:{line}" if line else "default"
 
 
 # -- the environment ---------------------------------------------------------------------------------------------------
 
 
-class _Overrides(BaseSettings):
-    """The names that environment variables may begin with."""
-
-    ledger: dict[str, Any] = {}
-    worker: dict[str, Any] = {}
-    web: dict[str, Any] = {}
-    connection: dict[str, dict[str, Any]] = {}
-    flow: dict[str, dict[str, Any]] = {}
-
-
-class _Environment(EnvSettingsSource):
-    """As pydantic-settings reads it, but with exact numbers."""
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        return jsontext.loads(value)
-
-
-def _overrides() -> dict[str, Any]:
-    source = _Environment(_Overrides, env_prefix=PREFIX, env_nested_delimiter="__")
-    return source()
-
-
 def _apply_environment(document: dict[str, Any], reading: Reading) -> None:
-    for section, values in _overrides().items():
+    for section, values in overrides().items():
         if section in _SECTIONS:
             table = document.setdefault(section, {})
             if isinstance(table, dict):
@@ -181,16 +153,7 @@ def _override(table: dict[str, Any], values: Mapping[str, Any], path: KeyPath, v
                 _override(below, value, place, name, reading)
             continue
         reading.variables[place] = name
-        table[key] = _parsed(value)
-
-
-def _parsed(value: Any) -> Any:
-    if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
-        try:
-            return jsontext.loads(value)
-        except ValueError:
-            return value
-    return value
+        table[key] = parsed(value)
 
 
 # -- the sections ------------------------------------------------------------------------------------------------------
@@ -248,21 +211,23 @@ def _check_names(document: Mapping[str, Any], reading: Reading) -> None:
 
 
 def _check_flows(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
-    roles: dict[str, str] = {}
-    for _, table in _tables(document, "connection", Reading(reading.file)):
-        kind = kinds.get(str(table.get("connector")))
-        roles[str(table.get("name"))] = kind.role if kind else ""
+    """What flows say of connections, read from the raw tables: a mistake elsewhere in a section must not hide this."""
+    connections = {str(table.get("name")): table for _, table in _tables(document, "connection", Reading(reading.file))}
+    roles = {name: kind.role if (kind := kinds.get(str(c.get("connector")))) else "" for name, c in connections.items()}
     ways: dict[tuple[str, str, str], str] = {}
-    for path, section in list(reading.parts.items()):
-        if not isinstance(section, FlowSettings):
+    for path, flow in _tables(document, "flow", Reading(reading.file)):
+        source, target, owner = (flow.get(key) for key in ("source", "target", "owner"))
+        if isinstance(source, str):
+            _check_end(path, "source", source, "store", roles, reading)
+        if not isinstance(target, str):
             continue
-        _check_end(path, "source", section.source, "store", roles, reading)
-        _check_end(path, "target", section.target, "crm", roles, reading)
-        way = (section.pipeline, section.source, section.target)
+        _check_end(path, "target", target, "crm", roles, reading)
+        way = (str(flow.get("pipeline", "orders")), str(source), target)
         if way in ways:
-            reading.problem(path, f"the flow {ways[way]!r} goes from {section.source} to {section.target} already")
-        ways.setdefault(way, section.name)
-        _check_owner(path, section, reading)
+            reading.problem(path, f"the flow {ways[way]!r} goes from {source} to {target} already")
+        ways.setdefault(way, reading.names[path])
+        if isinstance(owner, str):
+            _check_owner(path, owner, target, connections.get(target, {}).get("owners", {}), reading)
 
 
 def _check_end(path: KeyPath, end: str, name: str, role: str, roles: Mapping[str, str], reading: Reading) -> None:
@@ -276,12 +241,11 @@ def _check_end(path: KeyPath, end: str, name: str, role: str, roles: Mapping[str
         reading.problem((*path, end), f"the {end} of a flow must be {what}, and {name!r} is not", hint)
 
 
-def _check_owner(path: KeyPath, flow: FlowSettings, reading: Reading) -> None:
-    target = next((p for p in reading.parts.values() if isinstance(p, ConnectionSettings) and p.name == flow.target), None)
-    owners = getattr(target, "owners", None)
-    if flow.owner and isinstance(owners, Mapping) and flow.owner not in owners:
-        hint = did_you_mean(flow.owner, tuple(owners)) or (f"it knows: {', '.join(owners)}" if owners else "")
-        reading.problem((*path, "owner"), f"the owners table of {flow.target!r} has no {flow.owner!r}", hint)
+def _check_owner(path: KeyPath, owner: str, target: str, owners: object, reading: Reading) -> None:
+    if owner and isinstance(owners, Mapping) and owner not in owners:
+        known = tuple(str(name) for name in owners)
+        hint = did_you_mean(owner, known) or (f"it knows: {', '.join(known)}" if known else "add it there")
+        reading.problem((*path, "owner"), f"the owners table of {target!r} has no {owner!r}", hint)
 
 
 def secrets(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, SecretRef]]:
@@ -299,14 +263,34 @@ def secrets(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, SecretRef
             yield from secrets(item, (*path, place))
 
 
-def _check_secrets(reading: Reading) -> None:
-    for path, section in list(reading.parts.items()):
-        for below, reference in secrets(section):
-            try:
-                reference.get()
-            except ConfigurationProblem as missing:
-                message, _, advice = missing.message.partition(" What to do: ")
-                reading.problem((*path, *below), message, advice)
+_REFERENCE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/.+")
+
+
+def _raw_secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, SecretRef]]:
+    """What looks like a reference in a section that could not be built: its secrets are told missing all the same."""
+    if isinstance(value, str) and _REFERENCE.fullmatch(value):
+        yield path, SecretRef(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _raw_secrets(item, (*path, str(key)))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _raw_secrets(item, (*path, place))
+
+
+def _check_secrets(document: Mapping[str, Any], reading: Reading) -> None:
+    found = [(path + below, ref) for path, section in reading.parts.items() for below, ref in secrets(section)]
+    found += [
+        item
+        for item in _raw_secrets(document, ())
+        if item[0][:1] not in reading.parts and item[0][:2] not in reading.parts
+    ]
+    for path, reference in found:
+        try:
+            reference.get()
+        except ConfigurationProblem as missing:
+            message, _, advice = missing.message.partition(" What to do: ")
+            reading.problem(path, message.rstrip("."), advice, missing_secret=True)
 
 
 # -- the whole ---------------------------------------------------------------------------------------------------------
@@ -326,13 +310,19 @@ def _parse(text: str, reading: Reading) -> dict[str, Any] | None:
         return None
 
 
-def parse(text: str, kinds: Mapping[str, Kind], *, file: str | Path = DEFAULT_FILE, with_secrets: bool = True) -> Reading:
+def parse(
+    text: str, kinds: Mapping[str, Kind], *, file: str | Path = DEFAULT_FILE, with_secrets: bool = True
+) -> Reading:
     """Read TOML text. Never raises for what is wrong with it: see `problems`. `with_secrets`: also look whether every
-    secret that is referred to can be read."""
+    secret that is referred to can be read.
+    """
     reading = Reading(Path(file))
     document = _parse(text, reading)
     if document is None:
         return reading
+    for section in _ARRAYS:
+        for path, table in _tables(document, section, Reading(reading.file)):
+            reading.names[path] = str(table.get("name", ""))
     _apply_environment(document, reading)
     for key in document:
         if key not in {*_SECTIONS, *_ARRAYS}:
@@ -345,21 +335,21 @@ def parse(text: str, kinds: Mapping[str, Kind], *, file: str | Path = DEFAULT_FI
     _check_names(document, reading)
     _check_flows(document, kinds, reading)
     if with_secrets:
-        _check_secrets(reading)
+        _check_secrets(document, reading)
     reading.problems.sort(key=lambda problem: (problem.line == 0, problem.line, problem.path))
-    if not [problem for problem in reading.problems if not problem.secret]:
+    if all(problem.missing_secret for problem in reading.problems):
         reading.settings = _settings(reading)
     return reading
 
 
-def _settings(reading: Reading) -> Settings | None:
+def _settings(reading: Reading) -> Settings:
     parts = reading.parts
-    return Settings.model_construct(
-        ledger=parts[("ledger",)],
-        worker=parts[("worker",)],
-        web=parts[("web",)],
-        connections=tuple(part for part in parts.values() if isinstance(part, ConnectionSettings)),
-        flows=tuple(part for part in parts.values() if isinstance(part, FlowSettings)),
+    return Settings.model_validate(
+        {name: parts[(name,)] for name in _SECTIONS}
+        | {
+            "connections": tuple(part for part in parts.values() if isinstance(part, ConnectionSettings)),
+            "flows": tuple(part for part in parts.values() if isinstance(part, FlowSettings)),
+        }
     )
 
 
@@ -382,3 +372,31 @@ def load(file: str | Path, kinds: Mapping[str, Kind], *, with_secrets: bool = Tr
     if reading.problems or reading.settings is None:
         raise ConfigProblems(reading.problems)
     return reading.settings
+
+
+def values(reading: Reading) -> list[Value]:
+    """Every setting with its value and where it came from, for `config show`. Secrets are shown as references."""
+    return [value for path, section in reading.parts.items() for value in _values(section, path, reading)]
+
+
+def _values(item: Any, path: KeyPath, reading: Reading) -> Iterator[Value]:
+    if isinstance(item, BaseModel):
+        for name in type(item).model_fields:
+            yield from _values(getattr(item, name), (*path, name), reading)
+    elif isinstance(item, Mapping) and item:
+        for key, below in item.items():
+            yield from _values(below, (*path, str(key)), reading)
+    else:
+        yield Value(reading.shown(path), _text(item), reading.origin(path))
+
+
+def _text(item: Any) -> str:
+    if isinstance(item, SecretRef):
+        return item.reference
+    if item is None:
+        return ""
+    if isinstance(item, bool):
+        return str(item).lower()
+    if isinstance(item, list | tuple):
+        return ", ".join(_text(below) for below in item)
+    return "{}" if isinstance(item, Mapping) else str(item)

@@ -26,7 +26,7 @@ class Key:
     def parse(cls, text: str) -> Self:
         """Read `connection/kind/id`; raises ValueError for anything else."""
         parts = text.split("/", 2)
-        if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - the three parts of a key
+        if len(parts) != 3 or not all(parts):
             raise ValueError(f"not a record key: {text!r} (expected connection/kind/id)")
         return cls(*parts)
 
@@ -41,7 +41,7 @@ def external_id(*parts: str) -> str:
     """
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
     plain = "-".join(parts)
-    if _PLAIN.fullmatch(plain) and len(plain) <= 50:  # noqa: PLR2004 - 60 less the tail
+    if _PLAIN.fullmatch(plain) and len(plain) <= 50:
         return f"{plain}-{digest[:8]}"
     return f"ow-{digest[:32]}"
 

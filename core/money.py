@@ -8,11 +8,10 @@ from typing import Final
 ZERO: Final = Decimal(0)
 
 # ISO 4217 (list one, 2026): every currency with its number of decimals, where it is not two.
-_DECIMALS: Final = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
-}
+_NONE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE: Final = "BHD IQD JOD KWD LYD OMR TND"
+_FOUR: Final = "CLF UYW"
+_DECIMALS: Final = dict.fromkeys(_NONE.split(), 0) | dict.fromkeys(_THREE.split(), 3) | dict.fromkeys(_FOUR.split(), 4)
 _TWO: Final = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP "
     "CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR "
@@ -41,7 +40,7 @@ def round_to(amount: Decimal, currency: str) -> Decimal:
 def parse_amount(value: object) -> Decimal:
     """An amount as it stands on the wire: text, int or Decimal. Never a float. "" and None are not amounts: ValueError."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError(f"not an amount: {type(value).__name__}")  # noqa: TRY004 - callers treat both alike
+        raise ValueError(f"not an amount: {type(value).__name__}")
     try:
         amount = Decimal(value.strip()) if isinstance(value, str) else Decimal(value)
     except InvalidOperation:

@@ -66,5 +66,5 @@ class SecretRef:
         if isinstance(value, SecretRef):
             return value
         if not isinstance(value, str):
-            raise ValueError("a secret is given by reference: env:NAME or file:/path")  # noqa: TRY004 - pydantic's way
+            raise ValueError("a secret is given by reference: env:NAME or file:/path")
         return cls(value)

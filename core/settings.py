@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
+
+from core.errors import ConfigurationProblem
+from core.secrets import SecretRef
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 """Names of connections and flows: lower case, digits, `_` and `-`; they stand in addresses and keys."""
@@ -31,12 +35,23 @@ class ConnectionSettings(Section):
     processing time."""
 
 
+def _without_password(url: str) -> str:
+    """Refuse an address that carries a password: it would be shown by `config show` and kept in backups of the file."""
+    parts = urlsplit(url)
+    if parts.password is not None:
+        raise ValueError("an address carries no password here: give it by reference, in the key for the password")
+    return url
+
+
+PlainUrl = Annotated[str, AfterValidator(_without_password)]
+
+
 class LedgerSettings(Section):
     """Where the durable memory lives."""
 
-    url: str = "sqlite:///orderwire.db"
+    url: PlainUrl = "sqlite:///orderwire.db"
     """`sqlite:///file` or `postgresql+psycopg://user@host/db`. A password goes into `password`, not here."""
-    password: Any = None
+    password: SecretRef | None = None
     lease: float = Field(default=60.0, ge=1, le=3600)
     """Seconds that a job belongs to the worker that claimed it, renewed while it runs."""
 
@@ -45,8 +60,9 @@ class WorkerSettings(Section):
     """How many jobs run at a time."""
 
     threads: int = Field(default=8, ge=1, le=64)
-    broker: str = ""
-    """`redis://host:port/0`; empty: in-process."""
+    broker: PlainUrl = ""
+    """`redis://host:port/0`; empty: in-process. A password goes into `broker_password`, not here."""
+    broker_password: SecretRef | None = None
     tick: float = Field(default=1.0, gt=0, le=60)
     """Seconds between two rounds of the ticker."""
     max_failures: int = Field(default=8, ge=1, le=100)
@@ -113,3 +129,24 @@ class FlowSettings(Section):
     max_lines: int = Field(default=500, ge=1, le=10_000)
     region: str = ""
     """ISO country for phone numbers without a country code where the address has none."""
+
+
+class Settings(Section):
+    """The whole configuration (`core.config` reads it)."""
+
+    ledger: LedgerSettings = LedgerSettings()
+    worker: WorkerSettings = WorkerSettings()
+    web: WebSettings = WebSettings()
+    connections: tuple[SerializeAsAny[ConnectionSettings], ...] = ()
+    """Each of its connector's own model."""
+    flows: tuple[FlowSettings, ...] = ()
+
+    def connection(self, name: str) -> ConnectionSettings:
+        """The connection of this name; raises ConfigurationProblem."""
+        for connection in self.connections:
+            if connection.name == name:
+                return connection
+        raise ConfigurationProblem(
+            f"There is no connection named {name!r}. What to do: use one of "
+            f"{', '.join(connection.name for connection in self.connections) or 'none, for none is configured yet'}."
+        )

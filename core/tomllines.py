@@ -1,6 +1,7 @@
 """On which line of a TOML file a key stands: what the standard library's parser does not tell.
 
-A tolerant scanner, not a parser: the text has been read by `tomllib` before, so what it does not understand it passes by.
+A tolerant scanner, not a parser: the text has been read by `tomllib` before, so what it does not understand
+it passes by.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ Path = tuple[str | int, ...]
 """`("connection", 0, "url")`: keys, and places in arrays of tables."""
 
 _HEADER: Final = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY: Final = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=(.*)$""")
-_PART: Final = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+_NAME: Final = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_KEY: Final = re.compile(rf"^\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*=(.*)$")
+_PART: Final = re.compile(_NAME)
 _TOKEN: Final = re.compile(r"""\"""|'''|"(?:[^"\\]|\\.)*"|'[^']*'|#|[\[\]{}]""")
 
 
@@ -25,6 +27,8 @@ def _parts(text: str) -> tuple[str, ...]:
 @dataclass
 class _Scan:
     lines: dict[Path, int] = field(default_factory=dict)
+    values: set[Path] = field(default_factory=set)
+    """Keys that are followed by a value, inline tables among them."""
     counts: dict[Path, int] = field(default_factory=dict)
     table: Path = ()
     quote: str = ""
@@ -41,6 +45,7 @@ class _Scan:
             path = self.table + _parts(key.group(1))
             for end in range(len(self.table) + 1, len(path) + 1):
                 self.lines.setdefault(path[:end], number)
+            self.values.add(path)
             self._skip(key.group(2))
 
     def _header(self, number: int, array: bool, parts: tuple[str, ...]) -> None:
@@ -92,6 +97,7 @@ class Lines:
         for number, line in enumerate(text.splitlines(), start=1):
             scan.line(number, line)
         self._lines = scan.lines
+        self._values = scan.values
 
     def of(self, path: Path) -> int:
         """The line of this key; of the nearest table around it where the key itself is not found; 0: nowhere."""
@@ -100,6 +106,9 @@ class Lines:
                 return self._lines[path[:end]]
         return 0
 
-    def exactly(self, path: Path) -> int:
-        """The line of this very key or table, 0 where it does not stand in the file."""
-        return self._lines.get(path, 0)
+    def written(self, path: Path) -> int:
+        """The line where this key is given a value, itself or within an inline table; 0: nowhere in the file."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self._values:
+                return self._lines[path[:end]]
+        return 0

@@ -76,14 +76,16 @@ class Database:
 
     def _now_expression(self) -> sa.ColumnElement[int]:
         """The present in microseconds: PostgreSQL's own clock, so that machines need not agree; on SQLite (one machine)
-        or with an injected clock the process's, bound anew at each execution."""
+        or with an injected clock the process's, bound anew at each execution.
+        """
         if self.is_sqlite or self.clock is not None:
             return sa.bindparam("now", callable_=self.micros, type_=sa.BigInteger)
         return sa.literal_column("(extract(epoch from statement_timestamp()) * 1000000)::bigint", sa.BigInteger)
 
     def micros(self) -> int:
         """The database's clock as this process knows it: read anew every half minute, so that hosts whose clocks differ
-        still agree. On SQLite (one machine) or with an injected clock, that clock."""
+        still agree. On SQLite (one machine) or with an injected clock, that clock.
+        """
         if self.is_sqlite or self.clock is not None:
             return to_micros((self.clock or Clock()).now())
         age = time.monotonic() - self._read_at
@@ -145,7 +147,13 @@ def _rows(result: CursorResult[Any]) -> list[sa.Row[Any]]:
 
 def _prepare_writer(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000", "temp_store=MEMORY"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=15000",
+        "temp_store=MEMORY",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -156,8 +164,6 @@ def _prepare_reader(connection: Any, _record: object) -> None:
     for pragma in ("query_only=ON", "busy_timeout=15000", "wal_autocheckpoint=0"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
 
 
 class DatabaseClock(Clock):

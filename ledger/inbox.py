@@ -178,7 +178,14 @@ class Inbox:
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
     def _accept_one(
-        self, connection: Connection, change: Change, routes: Sequence[Route], via: Via, *, fetchable: bool, correlation: str
+        self,
+        connection: Connection,
+        change: Change,
+        routes: Sequence[Route],
+        via: Via,
+        *,
+        fetchable: bool,
+        correlation: str,
     ) -> Accepted:
         now = self.db.micros()
         content = change.content or content_hash(change.raw or b"")
@@ -190,9 +197,7 @@ class Inbox:
         if event_id is None and change.fetched_at is None:
             return Accepted(change, Verdict.DUPLICATE, None, (), correlation)
         bump = self._keep(connection, change, content, old, verdict, event_id, now)
-        jobs = (
-            tuple(self._want(connection, change, route, correlation, now) for route in routes) if bump else ()
-        )
+        jobs = tuple(self._want(connection, change, route, correlation, now) for route in routes) if bump else ()
         return Accepted(change, verdict, event_id, jobs, correlation)
 
     @staticmethod
@@ -236,9 +241,9 @@ class Inbox:
             }
         elif verdict is Verdict.DIRTY:
             values |= {"dirty_at": now}
-        elif verdict is Verdict.STALE or change.fetched_at is None or old is None or old.dirty_at is None:
+        elif verdict is not Verdict.SAME or change.fetched_at is None or old is None or old.dirty_at is None:
             return False
-        if change.fetched_at is not None and verdict is not Verdict.STALE:
+        if change.fetched_at is not None:
             fetched = to_micros(change.fetched_at)
             values["fetched_at"] = fetched
             if old is not None and old.dirty_at is not None and fetched >= old.dirty_at:
@@ -251,7 +256,13 @@ class Inbox:
     ) -> None:
         key = change.key
         if old is None:
-            row = {"connection": key.connection, "kind": key.kind, "record_id": key.id, "number": change.number, **values}
+            row = {
+                "connection": key.connection,
+                "kind": key.kind,
+                "record_id": key.id,
+                "number": change.number,
+                **values,
+            }
             if connection.execute(self._insert_record, row).first() is not None:
                 return
             # Somebody else inserted it between our look and our insert (PostgreSQL): their transaction is over now.
@@ -324,7 +335,7 @@ class Inbox:
         ]
 
 
-class _Met(Exception):  # noqa: N818 - not an error: two transactions met on one new record, ours is repeated
+class _Met(Exception):
     pass
 
 

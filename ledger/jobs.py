@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -89,7 +89,7 @@ class JobView:
     done: int
     worker: str
     correlation: str
-    warnings: list[str] = field(default_factory=list)
+    warnings: Sequence[str] = ()
 
 
 class Jobs:
@@ -198,13 +198,24 @@ class Jobs:
                 # A newer state that came in meanwhile supersedes whatever this attempt ended in.
                 state=sa.case((newer & (sa.bindparam("b_final") == 1), "waiting"), else_=sa.bindparam("b_state")),
                 due_at=self.db.now
-                + sa.case((newer & (sa.bindparam("b_final") == 1), 0), else_=sa.bindparam("b_delay", type_=sa.BigInteger)),
+                + sa.case(
+                    (newer & (sa.bindparam("b_final") == 1), 0), else_=sa.bindparam("b_delay", type_=sa.BigInteger)
+                ),
                 done=sa.case((sa.bindparam("b_done") == 1, t.job.c.generation), else_=t.job.c.done),
                 lease_until=None,
                 updated_at=self.db.now,
                 **{
                     name: sa.bindparam(f"b_{name}")
-                    for name in ("failures", "crashes", "alone", "waiting_for", "reason", "error_class", "field", "warnings")
+                    for name in (
+                        "failures",
+                        "crashes",
+                        "alone",
+                        "waiting_for",
+                        "reason",
+                        "error_class",
+                        "field",
+                        "warnings",
+                    )
                 },
                 **{
                     name: sa.case((sa.bindparam(f"b_{name}") != "", sa.bindparam(f"b_{name}")), else_=t.job.c[name])
@@ -216,7 +227,8 @@ class Jobs:
 
     def settle(self, claim: Claim, outcome: Outcome, *, max_failures: int = 8) -> State | None:
         """Write the outcome and its attempt in one transaction, if the job is still ours. The state it is in now, or None
-        when the lease was lost (then only the attempt is kept, as "lost")."""
+        when the lease was lost (then only the attempt is kept, as "lost").
+        """
         failures = claim.failures + (1 if outcome.kind == "retry" and outcome.burns else 0)
         state: State = "waiting" if outcome.kind == "retry" else outcome.kind
         if outcome.kind == "retry" and failures >= max_failures:
@@ -271,7 +283,8 @@ class Jobs:
 
     def reap(self) -> int:
         """Take back jobs whose lease ran out: their worker died or froze. They run again, alone in their process; three
-        crashes hold them. How many."""
+        crashes hold them. How many.
+        """
         expired = sa.select(t.job).where(t.job.c.state == "running", t.job.c.lease_until < self.db.now).limit(200)
         count = 0
         for row in self.db.rows(expired):
@@ -328,9 +341,7 @@ class Jobs:
     def release(self, claim: Claim) -> None:
         """Give a job back untouched (shut-down before anything was done)."""
         self.db.execute(
-            sa.update(t.job)
-            .where(self._mine)
-            .values(state="waiting", due_at=self.db.now, lease_until=None),
+            sa.update(t.job).where(self._mine).values(state="waiting", due_at=self.db.now, lease_until=None),
             {"b_id": claim.id, "b_token": claim.token},
         )
 
@@ -345,17 +356,18 @@ class Jobs:
 
     def next_due(self) -> float | None:
         """Seconds until the next waiting job is due (0 or less: now); None when nothing waits."""
-        rows = self.db.rows(sa.select(sa.func.min(t.job.c.due_at) - self.db.now).where(t.job.c.state == "waiting"))
-        return None if rows[0][0] is None else int(rows[0][0]) / SECOND
+        query = sa.select(sa.func.min(t.job.c.due_at).label("first"), self.db.now.label("now"))
+        row = self.db.rows(query.where(t.job.c.state == "waiting"))[0]
+        return None if row.first is None else float(row.first - row.now) / SECOND
 
     def counts(self) -> dict[str, int]:
         """Jobs by state."""
         rows = self.db.rows(sa.select(t.job.c.state, sa.func.count()).group_by(t.job.c.state))
-        return {state: 0 for state in STATES} | {row[0]: int(row[1]) for row in rows}
+        return dict.fromkeys(STATES, 0) | {row[0]: int(row[1]) for row in rows}
 
     def list(
         self, *, state: str = "", flow: str = "", search: str = "", limit: int = 100, before: int | None = None
-    ) -> list[JobView]:
+    ) -> Sequence[JobView]:
         """Jobs, newest first. `search` is an order number, a record id or a key `shop/order/1001`."""
         query = sa.select(t.job).order_by(t.job.c.id.desc()).limit(limit)
         if state:
@@ -384,7 +396,7 @@ class Jobs:
         rows = self.db.rows(sa.select(t.job).where(t.job.c.id == job_id))
         return _view(rows[0]) if rows else None
 
-    def attempts(self, job_id: int, limit: int = 100) -> list[dict[str, Any]]:
+    def attempts(self, job_id: int, limit: int = 100) -> Sequence[dict[str, Any]]:
         """Every execution, oldest first."""
         query = sa.select(t.attempt).where(t.attempt.c.job_id == job_id).order_by(t.attempt.c.id).limit(limit)
         return [
@@ -403,14 +415,24 @@ class Jobs:
         """Run it again from the newest state, with a fresh count of failures. False when it is running or unknown."""
         return self._by_hand(
             job_id,
-            {"state": "waiting", "due_at": self.db.now, "failures": 0, "crashes": 0, "reason": "", "error_class": "", "waiting_for": None},
+            {
+                "state": "waiting",
+                "due_at": self.db.now,
+                "failures": 0,
+                "crashes": 0,
+                "reason": "",
+                "error_class": "",
+                "waiting_for": None,
+            },
             ("waiting", "held", "skipped", "settled"),
         )
 
     def skip(self, job_id: int, reason: str) -> bool:
         """Set it aside with a person's reason; a newer state of the record wakes it again. False when running or unknown."""
         return self._by_hand(
-            job_id, {"state": "skipped", "reason": reason[:_MAX_REASON], "error_class": "skipped by hand"}, ("waiting", "held")
+            job_id,
+            {"state": "skipped", "reason": reason[:_MAX_REASON], "error_class": "skipped by hand"},
+            ("waiting", "held"),
         )
 
     def _by_hand(self, job_id: int, values: Mapping[str, Any], states: Sequence[str]) -> bool:

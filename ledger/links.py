@@ -64,15 +64,17 @@ class Links:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._hold_left = sa.case(
-            (t.link.c.hold_until.is_(None), 0), else_=t.link.c.hold_until - db.now
-        ).label("hold_left")
+        self._hold_left = sa.case((t.link.c.hold_until.is_(None), 0), else_=t.link.c.hold_until - db.now).label(
+            "hold_left"
+        )
         self._by_keys = sa.select(t.link, self._hold_left).where(
             t.link.c.target == sa.bindparam("b_target"),
             t.link.c.kind == sa.bindparam("b_kind"),
             t.link.c.key.in_(sa.bindparam("b_keys", expanding=True)),
         )
-        self._insert = db.insert(t.link).on_conflict_do_nothing(index_elements=["target", "kind", "key"]).returning(t.link.c.id)
+        self._insert = (
+            db.insert(t.link).on_conflict_do_nothing(index_elements=["target", "kind", "key"]).returning(t.link.c.id)
+        )
         self._job_alive = (
             sa.select(t.job.c.id)
             .where(
@@ -200,7 +202,9 @@ class Links:
     def _take(self, connection: Connection, ids: Sequence[int], claim: Claim) -> None:
         if ids:
             connection.execute(
-                sa.update(t.link).where(t.link.c.id.in_(ids)).values(job_id=claim.id, token=claim.token, updated_at=self.db.now)
+                sa.update(t.link)
+                .where(t.link.c.id.in_(ids))
+                .values(job_id=claim.id, token=claim.token, updated_at=self.db.now)
             )
 
     @staticmethod

@@ -39,8 +39,7 @@ def head() -> str:
     settings = Config()
     settings.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     found = ScriptDirectory.from_config(settings).get_current_head()
-    assert found is not None
-    return found
+    return str(found)
 
 
 def require_current(db: Database) -> None:

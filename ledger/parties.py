@@ -69,7 +69,9 @@ class Parties:
         """Entries that carry any of these (match kind, value) pairs."""
         if not pairs:
             return []
-        rows = self.db.rows(self._lookup, {"b_connection": connection, "b_pairs": [(kind, value[:250]) for kind, value in pairs]})
+        rows = self.db.rows(
+            self._lookup, {"b_connection": connection, "b_pairs": [(kind, value[:250]) for kind, value in pairs]}
+        )
         return [Entry(row.match_kind, row.value, row.party_kind, row.remote_id, row.account_id) for row in rows]
 
     def of(self, connection: str, remote_ids: Sequence[str]) -> list[Entry]:
@@ -87,12 +89,16 @@ class Parties:
     def forget(self, connection: str, remote_id: str) -> None:
         """The record is gone over there."""
         self.db.execute(
-            sa.delete(t.party_index).where(t.party_index.c.connection == connection, t.party_index.c.remote_id == remote_id)
+            sa.delete(t.party_index).where(
+                t.party_index.c.connection == connection, t.party_index.c.remote_id == remote_id
+            )
         )
 
     def size(self, connection: str) -> int:
         """How many records the index knows."""
         rows = self.db.rows(
-            sa.select(sa.func.count(sa.distinct(t.party_index.c.remote_id))).where(t.party_index.c.connection == connection)
+            sa.select(sa.func.count(sa.distinct(t.party_index.c.remote_id))).where(
+                t.party_index.c.connection == connection
+            )
         )
         return int(rows[0][0])

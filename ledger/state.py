@@ -41,7 +41,9 @@ class States:
 
     def _upsert(self, connection: str, values: dict[str, Any]) -> None:
         insert = self.db.insert(t.connection_state).values(connection=connection, updated_at=self.db.now, **values)
-        self.db.execute(insert.on_conflict_do_update(index_elements=["connection"], set_={"updated_at": self.db.now, **values}))
+        self.db.execute(
+            insert.on_conflict_do_update(index_elements=["connection"], set_={"updated_at": self.db.now, **values})
+        )
 
     def block(self, connection: str, seconds: float, *, error_class: str, reason: str) -> None:
         """A fault that is the connection's: nobody claims jobs for it before the time is over."""
@@ -76,7 +78,14 @@ class States:
         """It answers again: nobody waits any more."""
         self._upsert(
             connection,
-            {"blocked_until": None, "blocked_class": "", "blocked_reason": "", "blocked_since": None, "faults": 0, "last_success_at": self.db.now},
+            {
+                "blocked_until": None,
+                "blocked_class": "",
+                "blocked_reason": "",
+                "blocked_since": None,
+                "faults": 0,
+                "last_success_at": self.db.now,
+            },
         )
 
     def delivered(self, connection: str) -> None:
@@ -95,7 +104,9 @@ class States:
     def all(self) -> list[ConnectionState]:
         """Every connection that anything happened with."""
         table = t.connection_state
-        query = sa.select(table, (table.c.blocked_until - self.db.now).label("b"), (table.c.paused_until - self.db.now).label("p"))
+        query = sa.select(
+            table, (table.c.blocked_until - self.db.now).label("b"), (table.c.paused_until - self.db.now).label("p")
+        )
         return [
             ConnectionState(
                 connection=row.connection,
@@ -187,7 +198,9 @@ class Lanes:
 
     FAIR = 1.0
 
-    def __init__(self, db: Database, holder: str, *, lease: float = 60.0, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, db: Database, holder: str, *, lease: float = 60.0, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.db = db
         self.holder = holder
         self.lease = lease
@@ -205,13 +218,16 @@ class Lanes:
         return insert.on_conflict_do_update(
             index_elements=["name"],
             set_={"holder": insert.excluded.holder, "lease_until": insert.excluded.lease_until},
-            where=(t.lane.c.holder == insert.excluded.holder) | (t.lane.c.lease_until < self.db.now) | (t.lane.c.holder == ""),
+            where=(t.lane.c.holder == insert.excluded.holder)
+            | (t.lane.c.lease_until < self.db.now)
+            | (t.lane.c.holder == ""),
         ).returning(t.lane.c.name)
 
     @contextmanager
     def hold(self, name: str, *, within: float, need: float) -> Iterator[None]:
         """Alone in this lane. Waits at most `within` seconds (then RetryLater); on entry at least `need` seconds of the
-        lease are left."""
+        lease are left.
+        """
         local = self._of(name)
         local.waiting += 1
         try:
@@ -261,7 +277,9 @@ class Lanes:
 
     def _release(self, name: str) -> None:
         self.db.execute(
-            sa.update(t.lane).where(t.lane.c.name == name, t.lane.c.holder == self.holder).values(holder="", lease_until=0)
+            sa.update(t.lane)
+            .where(t.lane.c.name == name, t.lane.c.holder == self.holder)
+            .values(holder="", lease_until=0)
         )
 
 

@@ -106,9 +106,25 @@ job = Table(
     Column("created_at", Micros, nullable=False),
     Column("updated_at", Micros, nullable=False),
     UniqueConstraint("flow", "connection", "kind", "record_id"),
-    Index("ix_job_due", "rank", "due_at", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
-    Index("ix_job_lease", "lease_until", sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'")),
-    Index("ix_job_waiting_for", "waiting_for", sqlite_where=text("waiting_for IS NOT NULL"), postgresql_where=text("waiting_for IS NOT NULL")),
+    Index(
+        "ix_job_due",
+        "rank",
+        "due_at",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index(
+        "ix_job_lease",
+        "lease_until",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index(
+        "ix_job_waiting_for",
+        "waiting_for",
+        sqlite_where=text("waiting_for IS NOT NULL"),
+        postgresql_where=text("waiting_for IS NOT NULL"),
+    ),
     Index("ix_job_state", "state", "updated_at"),
     Index("ix_job_number", "number"),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -24,9 +23,12 @@ SOCKET_TIMEOUT: Final = 5.0
 
 def redis_broker(url: str) -> RedisBroker:
     """A broker that gives up quickly: nobody waits for Redis. Only what a doorbell needs of the middleware: no retries, no
-    results; a message that was not taken within a minute is stale."""
+    results; a message that was not taken within a minute is stale.
+    """
     client = redis.Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT)
-    broker = RedisBroker(client=client, middleware=[AgeLimit(max_age=60_000), ShutdownNotifications(), Retries(max_retries=0)])
+    broker = RedisBroker(  # type: ignore[no-untyped-call]
+        client=client, middleware=[AgeLimit(max_age=60_000), ShutdownNotifications(), Retries(max_retries=0)]
+    )
     dramatiq.set_broker(broker)
     return broker
 
@@ -80,7 +82,7 @@ class Nudger:
                 if not self.away:
                     log.warning("the broker is away, workers look for work by themselves", error=type(error).__name__)
                 self.away = True
-            time.sleep(self._least)
+            self._stop.wait(self._least)
 
 
 class StopWithWorker(Middleware):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -47,7 +46,8 @@ def ensure(run: Run, order: SalesOrder, *, owner: str) -> CustomerRefs:
 
 def identity_keys(customer: Customer, region: str) -> tuple[str, ...]:
     """The identities under which this customer is intended, strongest first: erp/…, vat/…, email/…, and the store's own
-    customer record. A guest who gave none of them is known by the order alone."""
+    customer record. A guest who gave none of them is known by the order alone.
+    """
     keys = [f"{kind}/{value}" for kind, value in strong_identities(customer, region)]
     if not customer.guest:
         keys.append(f"store/{customer.key}")
@@ -66,7 +66,9 @@ def _linked(run: Run, links: Sequence[Link]) -> CustomerRefs | None:
     """What the links of the identities say, strongest first: the account by ERP or VAT number, the contact by e-mail."""
     linked = [link for link in links if link.linked]
     account = next((link.refs["account"] for link in linked if link.refs.get("account")), "")
-    contact = next((link.refs["contact"] for link in reversed(linked) if link.refs.get("contact") and _personal(link)), "")
+    contact = next(
+        (link.refs["contact"] for link in reversed(linked) if link.refs.get("contact") and _personal(link)), ""
+    )
     if len({link.refs.get("account") for link in linked}) > 1:
         run.warn(
             "The customer's numbers and e-mail address belong to different accounts; the account of the number is used. "
@@ -143,7 +145,11 @@ def _match(run: Run, case: _Case, account: str) -> CustomerRefs | None:
             break
         verified = parties.verify(run, match)
         if verified is not None:
-            return CustomerRefs(verified.account, verified.contact) if verified.account else _of_nobody(run, verified.contact)
+            return (
+                CustomerRefs(verified.account, verified.contact)
+                if verified.account
+                else _of_nobody(run, verified.contact)
+            )
     return _confirm(run, case, account)
 
 
@@ -247,7 +253,8 @@ class _New:
 
     def _account_name(self) -> str:
         """Company, else the person. Another account of that name that is somebody else's must not be mistaken for it (many
-        CRMs keep account names unique, and conversion joins equal names)."""
+        CRMs keep account names unique, and conversion joins equal names).
+        """
         customer = self.case.customer
         name = customer.display_name or f"Order {self.case.order.number}"
         if not parties.name_taken(self.run, name):
@@ -343,7 +350,6 @@ class _New:
                 country=country,
             ),
         )
-
 
 
 __all__ = ["CustomerRefs", "Ref", "ensure", "identity_keys"]

@@ -62,7 +62,8 @@ class Engine:
 
     def start(self) -> None:
         """Start the threads. With `local` (no broker) the pool drains at every nudge; otherwise it rests until the
-        broker is away."""
+        broker is away.
+        """
         self.leases.start()
         names = [(f"drain-{n}", self._pool) for n in range(self.threads)]
         for name, target in [*names, ("ticker", self._ticker), ("watchdog", self._watchdog)]:
@@ -72,7 +73,8 @@ class Engine:
 
     def stop(self, within: float = 60.0) -> bool:
         """Finish what runs, start nothing new. True when everything ended in time; what did not keeps its lease, which
-        then runs out, and another process takes over."""
+        then runs out, and another process takes over.
+        """
         self.stopping.set()
         for _ in range(self.threads):
             self.poke()
@@ -89,6 +91,10 @@ class Engine:
         """There may be work: wake one thread of the local pool."""
         with contextlib.suppress(queue.Full):  # as many pokes as threads wait already
             self._pokes.put_nowait(None)
+
+    def rings(self, send: Callable[[], bool]) -> None:
+        """From now on nudges go through the broker."""
+        self._send = send
 
     def nudge(self) -> None:
         """There may be work: through the broker where there is one, else (or when it is away) here."""
@@ -192,10 +198,12 @@ class Engine:
     def _run_schedule(self, name: str, work: Callable[[], int]) -> None:
         try:
             outcome = f"{work()} changes"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the schedule runs again and its end is written down
             # The message of our own errors is for people; of others only the class is safe to keep.
             outcome = f"failed: {getattr(error, 'message', type(error).__name__)}"
-            log.warning("a schedule failed", schedule=name, error=type(error).__name__, detail=getattr(error, "detail", ""))
+            log.warning(
+                "a schedule failed", schedule=name, error=type(error).__name__, detail=getattr(error, "detail", "")
+            )
         self.context.ledger.schedules.ended(name, outcome)
         self.nudge()
 

@@ -18,7 +18,10 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
         self.webhooks = Counter(
-            "orderwire_webhooks_received", "Deliveries by connection and result.", ["source", "result"], registry=self.registry
+            "orderwire_webhooks_received",
+            "Deliveries by connection and result.",
+            ["source", "result"],
+            registry=self.registry,
         )
         self.jobs = Counter(
             "orderwire_jobs_finished", "Attempts by flow and outcome.", ["flow", "outcome"], registry=self.registry

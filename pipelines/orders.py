@@ -14,7 +14,6 @@ from core.settings import MethodTable
 from ledger.jobs import Outcome
 from ledger.links import Link
 from mapping.canonical import LineKind, OrderStatus, SalesOrder
-from mapping.canonical.totals import balance
 from pipelines import customers, invoices, products
 from pipelines.customers import CustomerRefs
 from pipelines.run import Run
@@ -28,7 +27,7 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
     if link is None or not link.linked:
         _import_rules(run, order)
     _limits(run, order)
-    order = balance(order)
+    _balanced(order)
     words = _words(run, order, products.resolve(run.context.products, run.crm, order))
     run.crm.check_order_words(words, order)
     customer = customers.ensure(run, order, owner=words.owner)
@@ -60,7 +59,9 @@ def deleted(run: Run) -> Outcome:
 
 def gone(key: Key, asked_at: datetime) -> Change:
     """What we note when the store answers that it has no such record."""
-    return Change(key, None, None, f"gone:{key.kind}:{key.id}:{asked_at.isoformat()}", fetched_at=asked_at, deleted=True)
+    return Change(
+        key, None, None, f"gone:{key.kind}:{key.id}:{asked_at.isoformat()}", fetched_at=asked_at, deleted=True
+    )
 
 
 # -- skip? ---------------------------------------------------------------------------------------------------------
@@ -70,7 +71,9 @@ def _import_rules(run: Run, order: SalesOrder) -> None:
     """Orders that are in the CRM already are kept up to date whatever the rules say; new ones must pass them."""
     rules = run.flow.rules
     if order.status.value not in rules.statuses:
-        raise Skipped(f"Orders with status {order.source_status or order.status.value} are not carried over.", rule="statuses")
+        raise Skipped(
+            f"Orders with status {order.source_status or order.status.value} are not carried over.", rule="statuses"
+        )
     if order.payment_status.value not in rules.payment:
         raise Skipped(f"Orders whose payment is {order.payment_status.value} are not carried over.", rule="payment")
     if rules.channels and order.channel not in rules.channels:
@@ -85,6 +88,18 @@ def _limits(run: Run, order: SalesOrder) -> None:
             f"The order has {len(order.lines)} lines, more than max_lines = {run.flow.max_lines} of the flow {run.flow.name}. "
             "What to do: raise max_lines if the order is genuine, then retry.",
             field="lines",
+        )
+
+
+def _balanced(order: SalesOrder) -> None:
+    """The invariant of money, checked once more at the door: mappings balance orders, whatever they are written by."""
+    difference = order.total - order.lines_net - order.tax - order.shipping_net - order.rounding
+    if difference:
+        raise Held(
+            f"The order does not balance: its total is {show(order.total, order.currency)}, its parts differ by "
+            f"{show(difference, order.currency)}. What to do: compare the order with the store, correct it there.",
+            error_class="money",
+            field="total",
         )
 
 

@@ -12,8 +12,8 @@ from core.errors import RetryLater
 from ledger import Ledger
 from ledger.parties import Entry
 from mapping.canonical import Customer, Party
-from mapping.identity import customer_entries, index_entries
-from mapping.matching import Candidate, Match, MatchKind, rank
+from mapping.identity import MatchKind, customer_entries, index_entries
+from mapping.matching import Candidate, Match, rank
 from mapping.names import fold_company
 from pipelines.run import Run
 

@@ -21,7 +21,8 @@ def cursor_name(source: str) -> str:
 
 def poll(context: Context, flow: FlowSettings) -> int:
     """Take in everything that changed since the cursor. The cursor moves only after its page is committed; reading a row
-    twice is harmless. How many changes were new."""
+    twice is harmless. How many changes were new.
+    """
     store = context.store(flow.source)
     if not store.pollable:
         return 0
@@ -46,7 +47,8 @@ def backfill(
     progress: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> tuple[int, int]:
     """Take in the orders placed in [since, until), oldest first, behind the live ones. (orders seen, orders that are new
-    to us). With `dry_run` nothing is stored."""
+    to us). With `dry_run` nothing is stored.
+    """
     store = context.store(flow.source)
     seen = fresh = 0
     for page in store.orders_between(since, until):

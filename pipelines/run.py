@@ -91,7 +91,8 @@ class Run:
             )
         if self._lane_ends is not None and self._lane_ends - time.monotonic() < timeout:
             raise LeaseLost(
-                "The turn to write ran out. What to do: nothing, it runs again by itself.", detail=f"lane of {connection}"
+                "The turn to write ran out. What to do: nothing, it runs again by itself.",
+                detail=f"lane of {connection}",
             )
 
     def called(self, call: Call) -> None:
@@ -145,7 +146,6 @@ class Run:
         linked with the same hash -> nothing; linked -> update; otherwise intent committed -> found, or marked `sent`,
         created and linked. `known` spares the first look when the caller has the link already.
         """
-        links = self.ledger.links
         link = known if known is not None and known.linked else self.intend(kind, [key]).links[0]
         if link.linked:
             return self._bring_up_to_date(link, payload_hash, update)
@@ -160,13 +160,14 @@ class Run:
         """Commit the link, then judge. A state that was not kept as sent is written again when the job is retried."""
         kept = not any(difference.action == "hold" for difference in written.differences)
         self.ledger.links.link(
-            [link], written.ref.id, number=written.ref.number or link.remote_number, payload_hash=payload_hash if kept else ""
+            [link],
+            written.ref.id,
+            number=written.ref.number or link.remote_number,
+            payload_hash=payload_hash if kept else "",
         )
         self.judge(written.differences)
 
-    def _bring_up_to_date(
-        self, link: Link, payload_hash: str, update: Callable[[Ref], Written] | None
-    ) -> Ensured:
+    def _bring_up_to_date(self, link: Link, payload_hash: str, update: Callable[[Ref], Written] | None) -> Ensured:
         ref = Ref(link.remote_id, link.remote_number)
         if update is None or link.payload_hash == payload_hash:
             return Ensured(ref)
@@ -228,7 +229,11 @@ class Run:
 
     def _after_the_hold(self, error: Ambiguous) -> RetryLater:
         return RetryLater(
-            error.message, seconds=self.hold + 0.1, cause="ambiguous write", detail=error.detail, connection=error.connection
+            error.message,
+            seconds=self.hold + 0.1,
+            cause="ambiguous write",
+            detail=error.detail,
+            connection=error.connection,
         )
 
     # -- what came back --------------------------------------------------------------------------------------------
@@ -240,4 +245,3 @@ class Run:
         held = [difference for difference in differences if difference.action == "hold"]
         if held:
             raise Held(held[0].message, error_class="validation/value", field=held[0].field)
-

@@ -35,7 +35,9 @@ class Runner:
 
     def run(self, claim: Claim) -> str:
         """Carry the job out and settle it. Its state afterwards ("" when it was somebody else's by then)."""
-        with structlog.contextvars.bound_contextvars(correlation=claim.correlation, job=claim.id, record=str(claim.key)):
+        with structlog.contextvars.bound_contextvars(
+            correlation=claim.correlation, job=claim.id, record=str(claim.key)
+        ):
             outcome = self._attempt(claim)
             state = self.context.ledger.jobs.settle(claim, outcome, max_failures=self.context.max_failures)
             log.info("job ended", state=state or "lost", outcome=outcome.kind, error_class=outcome.error_class)
@@ -68,7 +70,8 @@ class Runner:
         record = self._newest(run)
         if record.deleted:
             return orders.deleted(run)
-        assert record.raw is not None
+        if record.raw is None:
+            raise _no_state()
         order = run.store.order(record.key, record.raw)
         return orders.sync_order(run, order)
 
@@ -108,7 +111,8 @@ class Runner:
             correlation=run.claim.correlation,
         )
         record = self.context.ledger.inbox.record(key)
-        assert record is not None
+        if record is None:
+            raise _no_state()
         return record
 
     def _of_error(self, claim: Claim, error: OrderwireError) -> Outcome:
@@ -136,10 +140,17 @@ class Runner:
         return Outcome("held", **common)
 
 
+def _no_state() -> Held:
+    return Held(
+        "Only a hint of this record is known. What to do: fetch the order again by its number.",
+        error_class="missing reference",
+    )
+
+
 def backoff(failures: int) -> float:
     """Seconds before the next try of a job that failed so often: 5 s doubling to an hour, with jitter."""
     base = min(FIRST_WAIT * 2**failures, LONGEST_WAIT)
-    return base * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+    return float(base * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
 
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:

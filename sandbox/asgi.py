@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -32,6 +31,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def respond(send: Send, status: int, content_type: bytes, body: bytes, extra: Headers | None = None) -> None:
+    """A whole answer at once."""
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *(extra or [])]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -45,8 +45,9 @@ async def hang_up(receive: Receive, send: Send) -> None:
     if transport is None:
         return
     transport.abort()
-    while (await receive())["type"] != "http.disconnect":
-        await asyncio.sleep(0)
+    message = await receive()
+    while message["type"] != "http.disconnect":
+        message = await receive()
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

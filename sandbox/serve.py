@@ -19,6 +19,7 @@ def listening_socket(port: int = 0) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", port))
+    bound.listen(1024)  # At once: whoever is told the address may call before the server is up.
     return bound
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter()
 
 
-class TooLarge(Exception):  # noqa: N818 - says what the body is
+class TooLarge(Exception):
     """The body is longer than allowed."""
 
 
@@ -43,7 +44,8 @@ async def read_bounded(request: Request, most: int) -> bytes:
 @router.post("/hooks/{connection}")
 async def receive(connection: str, request: Request) -> Response:
     """Take a delivery. 200 only after it is durable; 401 unsigned; 404 unknown or without a secret; 413 too large; 503 while
-    the database is away."""
+    the database is away.
+    """
     state: WebState = request.app.state.orderwire
     store = state.context.stores.get(connection)
     if store is None or not store.accepts_deliveries():
@@ -63,7 +65,9 @@ def _take(state: WebState, store: roles.Store, headers: Mapping[str, str], body:
     try:
         changes = store.receive(delivery)
         accepted = (
-            state.context.ledger.inbox.accept(changes, state.context.routes, fetchable=store.pollable) if changes else []
+            state.context.ledger.inbox.accept(changes, state.context.routes, fetchable=store.pollable)
+            if changes
+            else []
         )
     except Rejected as error:
         log.warning("delivery refused", connection=store.name, reason=error.reason)
@@ -83,7 +87,9 @@ def _taken(state: WebState, connection: str, accepted: list[Accepted]) -> Respon
     correlation = accepted[0].correlation if accepted else ""
     if correlation:
         log.info("delivery taken", connection=connection, result=results[0], correlation=correlation)
-    return JSONResponse({"ok": True, "result": results[0]}, headers={"X-Correlation-Id": correlation} if correlation else None)
+    return JSONResponse(
+        {"ok": True, "result": results[0]}, headers={"X-Correlation-Id": correlation} if correlation else None
+    )
 
 
 def _answer(state: WebState, connection: str, result: str, status: int, message: str) -> Response:
@@ -98,5 +104,7 @@ def schema(connection: str, request: Request) -> Response:
     store = state.context.stores.get(connection)
     document: Mapping[str, Any] | None = store.schema() if store is not None and store.accepts_deliveries() else None
     if document is None:
-        return JSONResponse({"ok": False, "error": "There is no such connection, or its format is its vendor's."}, status_code=404)
+        return JSONResponse(
+            {"ok": False, "error": "There is no such connection, or its format is its vendor's."}, status_code=404
+        )
     return JSONResponse(dict(document), media_type="application/schema+json")

@@ -37,7 +37,7 @@ _DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_c
 
 
 def envelope(text: str) -> Record | None:
-    """The answer's envelope: the last `{"success":` of the text, since PHP warnings may stand before it; None without one."""
+    """The last `{"success":` of the text (PHP warnings may stand before it) as envelope; None without one."""
     start = 0 if text.startswith(_ENVELOPE) else text.rfind(_ENVELOPE)
     if start < 0:
         return None
@@ -104,8 +104,8 @@ class Client:
             answer = self.call("revise", {"element": json.dumps(element)}, write=True, module=module)
         except Denied as denied:
             raise Held(
-                f"{self.settings.name} does not let us change this {module} record: it was deleted there, or the right is "
-                "missing. What to do: see whether it is still in vtiger; restore it from the recycle bin, then retry.",
+                f"{self.settings.name} does not let us change this {module} record: it was deleted there, or the right "
+                "is missing. What to do: see whether it is still in vtiger; restore it from the bin, then retry.",
                 error_class="missing reference",
                 detail=denied.detail,
             ) from None
@@ -117,7 +117,7 @@ class Client:
             made = self.call("convertlead", {"element": json.dumps(element)}, write=True, module="Leads")
         except Denied as denied:
             raise Held(
-                f"{self.settings.name} does not let us convert the lead: it was deleted there, or the right is missing. "
+                f"{self.settings.name} does not let us convert the lead: it was deleted there, or a right is missing. "
                 "What to do: see whether the lead is still in vtiger and the user may convert leads, then retry.",
                 error_class="missing reference",
                 detail=denied.detail,
@@ -129,7 +129,7 @@ class Client:
     def lead_conversion_works(self, prefix: str) -> bool:
         """Whether `convertlead` runs at all, found out without effect.
 
-        It is asked to convert a lead that cannot exist (the largest id there can be) into nothing at all. Where it works,
+        It is asked to convert a lead that cannot exist (the largest id there is) into nothing at all. Where it works,
         looking up the lead fails first, and an envelope says so. On PHP 8, vtiger 8.2 dies before it reads its
         arguments: an empty 500, or an empty 200, or the fatal error as HTML where errors are displayed.
         """
@@ -152,8 +152,9 @@ class Client:
     # -- session ------------------------------------------------------------------------------------------------------
 
     def call(self, operation: str, params: Mapping[str, str], *, write: bool = False, module: str = "") -> Any:
-        """One operation within the session. A session that is over is renewed once and the call repeated: it was refused
-        before it did anything."""
+        """One operation within the session. A session that is over is renewed once and the call repeated: it was
+        refused before it did anything.
+        """
         session = self._current()
         try:
             return self._send(operation, params, session, write=write, module=module)
@@ -185,8 +186,9 @@ class Client:
         return self.login_result
 
     def _login(self) -> str:
-        """Challenge, then md5(token + access key). Tried twice: a challenge asked for by another process in between kills
-        ours, and the refusal then reads like a wrong password."""
+        """Challenge, then md5(token + access key). Tried twice: a challenge asked for by another process in between
+        kills ours, and the refusal then reads like a wrong password.
+        """
         try:
             return self._log_in_once()
         except WrongCredentials:
@@ -216,8 +218,8 @@ class Client:
 
     def _not_logged_in(self) -> RetryLater:
         return RetryLater(
-            f"{self.settings.name} refuses the login of {self.settings.username}. What to do: check the user name and the "
-            "access key (My Preferences in vtiger; it changes with the password), and that the user is active.",
+            f"{self.settings.name} refuses the login of {self.settings.username}. What to do: check the user name and "
+            "the access key (My Preferences in vtiger; it changes with the password), and that the user is active.",
             seconds=60,
             scope="connection",
             connection=self.settings.name,
@@ -280,8 +282,8 @@ class Client:
                 detail=f"{operation}: {what}",
             )
         return RetryLater(
-            f"{self.settings.name} gave {what}. What to do: see whether vtiger is in maintenance or its log shows an error; "
-            "it is tried again by itself.",
+            f"{self.settings.name} gave {what}. What to do: see whether vtiger is in maintenance or its log shows an "
+            "error; it is tried again by itself.",
             seconds=30,
             scope="connection",
             connection=self.settings.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
 from connectors.http import Http
 from connectors.roles import (
@@ -29,7 +29,7 @@ from connectors.vtiger.parties import Parties, PartyModule
 from connectors.vtiger.products import Products
 from connectors.vtiger.settings import Module, VtigerSettings
 from core.clock import Clock
-from core.errors import ConfigurationProblem
+from core.errors import Ambiguous, ConfigurationProblem
 from mapping.canonical import Account, Contact, Lead, Party, Probe, SalesOrder
 from mapping.vtiger import account_to_vtiger, clean_element, contact_to_vtiger, lead_to_vtiger
 from mapping.vtiger.party import REQUIRED
@@ -177,7 +177,12 @@ class VtigerCrm:
         """What a lead became, compared with what was sent for it."""
         record = self._client.retrieve(made.get(module, "")) if made.get(module) else None
         if record is None:
-            check.conversion_lost(self.name, module)
+            raise Ambiguous(
+                f"{self.name} says that it converted the lead, but its {module} record cannot be read. "
+                "What to do: nothing, Orderwire looks after a while whether it is there.",
+                connection=self.name,
+                detail=f"convertlead {module}",
+            )
         written = self._compared(module, element, cuts, record)
         key = self.settings.external_field(module)
         if module == "Accounts" and record.get(key) != element.get(key):
@@ -223,6 +228,3 @@ class VtigerCrm:
         rows = self._client.query(q.select(("id", number, key), module, q.equal(key, external_id), order="id"))
         ours = sorted((row for row in rows if row.get(key) == external_id), key=lambda row: q.crmid(str(row.get("id"))))
         return [self._ref(module, row, number) for row in ours]
-
-
-__all__ = ["NoReturn", "VtigerCrm"]

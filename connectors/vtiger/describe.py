@@ -127,7 +127,7 @@ class Modules:
         words = self.get(module).fields[field].words or frozenset()
         raise Held(
             f'"{word}" is not a word of {field} on {module} in {name} (it has: {", ".join(sorted(words)) or "none"}). '
-            f"What to do: add it there in Settings > Picklist Editor, or change {table} of the configuration, then retry.",
+            f"What to do: add it there in Settings > Picklist Editor, or change {table} in the configuration; retry.",
             error_class="validation/value",
             field=field,
         )

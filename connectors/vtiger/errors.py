@@ -1,7 +1,7 @@
 """vtiger's error codes as a table: code -> what it means for the caller.
 
-The HTTP status is 200 for nearly every error; the envelope carries `code` and `message`. A message may repeat the data, so
-only field names are ever taken out of it.
+The HTTP status is 200 for nearly every error; the envelope carries `code` and `message`. A message may repeat the data,
+so only field names are ever taken out of it.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def _mandatory(refusal: Refusal) -> OrderwireError:
 
 def _reference(refusal: Refusal) -> OrderwireError:
     return Held(
-        f"{refusal.connection} refuses the {refusal.module} record: {refusal.field or 'a reference'} points to a record of the "
-        "wrong kind. What to do: check the ids in this connection's tables (owners, currencies, products), then retry.",
+        f"{refusal.connection} refuses the {refusal.module} record: {refusal.field or 'a reference'} points to a "
+        "record of the wrong kind. What to do: check the ids in this connection's tables (owners, currencies), then retry.",
         error_class="missing reference",
         field=refusal.field,
         detail=refusal.detail,
@@ -97,7 +97,7 @@ def _reference(refusal: Refusal) -> OrderwireError:
 def _duplicate(refusal: Refusal) -> OrderwireError:
     name = "accountname" if refusal.module == "Accounts" else ""
     return Held(
-        f"{refusal.connection} already has a record of {refusal.module} with this {name or 'value'} and refuses a second one. "
+        f"{refusal.connection} already has a record of {refusal.module} with this {name or 'value'}, it refuses two. "
         "What to do: link the customer to the existing record or rename one of them, then retry.",
         error_class="duplicate/conflict",
         field=name,
@@ -116,7 +116,7 @@ def _converted(refusal: Refusal) -> OrderwireError:
 
 def _our_bug(refusal: Refusal) -> OrderwireError:
     return Held(
-        f"{refusal.connection} does not understand a request of ours. What to do: report this as a bug, with the detail.",
+        f"{refusal.connection} does not understand a request of ours. What to do: report this as a bug (with detail).",
         error_class="our bug",
         detail=refusal.detail,
     )
@@ -174,7 +174,7 @@ def error_of(refusal: Refusal) -> OrderwireError:
 
 
 def lasting(refusal: Refusal) -> OrderwireError:
-    """A denied query or creation: the API user's rights or a missing field, the same for every job of this connection."""
+    """A denied query or creation: a right or a field is missing, the same for every job of this connection."""
     return RetryLater(
         f"{refusal.connection} denies {refusal.operation} {refusal.module}".rstrip()
         + ": a right or a field is missing. What to do: run `orderwire check`, it names what the API user lacks.",

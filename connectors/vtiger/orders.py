@@ -81,7 +81,7 @@ class Orders:
         if id is None:
             raise Held(
                 f"The order is in {order.currency}, which is not in the currencies table of {self._settings.name}. "
-                f'What to do: add the currency in vtiger, then {order.currency} = "21x1" (its id) to currencies, and retry.',
+                f'What to do: add it in vtiger, and {order.currency} = "21x1" (its id) to currencies, then retry.',
                 error_class="missing reference",
                 field="currency_id",
             )
@@ -137,7 +137,7 @@ class Orders:
         )
 
     def fingerprint(self, order: SalesOrder, refs: OrderRefs) -> str:
-        """A digest of what `create` or `update` would send; calls nobody. The carrying products stand for themselves."""
+        """A digest of what `create` or `update` would send; calls nobody. Carrying products stand for themselves."""
         place = self._place(order, refs, "SalesOrder")
         slots = frozenset(self._settings.tax_slots)
         items = {sku: Item(item.id, slots) for sku, item in place.items.items()}
@@ -156,7 +156,7 @@ class Orders:
         return self._verified("SalesOrder", order, element, cuts, answer)
 
     def create_invoice(self, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
-        """Create the invoice of an order that is known to exist: with a missing one vtiger leaves a shell and moves stock."""
+        """Create the invoice of an order that is known to exist: else vtiger leaves a shell and moves stock."""
         self._modules.require_fields("Invoice", [self._settings.external_field("Invoice")])
         place = self._with_carriers(self._place(order, refs, "Invoice", order_ref.id), order)
         self._modules.require_word("Invoice", "invoicestatus", place.status, table="invoice_statuses")

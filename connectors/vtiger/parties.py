@@ -62,7 +62,8 @@ class Parties:
 
     def find(self, probe: Probe) -> list[Party]:
         """Contacts by e-mail or external id in one query; accounts in a second one only where the probe asks for them:
-        by VAT number, ERP number or name (and then by external id too), or by external id alone."""
+        by VAT number, ERP number or name (and then by external id too), or by external id alone.
+        """
         names = self.fields("Accounts")
         contacts = self._where(
             (self.fields("Contacts").external_id, probe.external_id),
@@ -113,7 +114,7 @@ class Parties:
     def _walk(self, module: PartyModule, start: str) -> Iterator[tuple[list[Record], str]]:
         """Rows modified at `start` or later, and how far each page reaches.
 
-        No offsets: a record that is modified meanwhile moves to the end, the others move up, and an offset would skip one.
+        No offsets: a record that is modified meanwhile moves to the end, the others move up, an offset would skip one.
         Each page starts at the second where the one before ended; a second with more rows than a page is walked by id.
         """
         columns = self.columns(module)

@@ -77,7 +77,7 @@ class Products:
             raise Held(
                 f'{len(hits)} products in {self._settings.name} have the part number "{sku}": '
                 f"{', '.join(str(row.get('id')) for row in hits[:5])}. "
-                "What to do: correct the part numbers in vtiger so that one is left (or deactivate the others), then retry.",
+                "What to do: correct the part numbers in vtiger (or deactivate all but one), then retry.",
                 error_class="duplicate/conflict",
                 field="productcode",
             )

@@ -1,8 +1,8 @@
 """Every field that was sent, compared with the answer: vtiger says success whatever it did.
 
 It drops unknown fields, keeps owners and picklist words that do not exist, empties references to missing records, cuts
-long texts, and loses lines when two orders are created at a time. What to do about a difference stands in `FIELDS`, `LINE`
-and `DEFAULT`: `warn` (the record is usable), `hold` (a person must look), `repair` (write once more, then look again).
+long texts, and loses lines when two orders are created at a time. What to do about a difference stands in `FIELDS`,
+`LINE` and `DEFAULT`: `warn` (the record is usable), `hold` (a person must look), `repair` (write once more, then look).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def same_exactly(sent: str, got: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a field is compared, what a change means, and what it means when the answer does not have the field at all."""
+    """How a field is compared, what a change means, and what it means when the answer lacks the field."""
 
     same: Callable[[str, str], bool]
     changed: Fix
@@ -83,7 +83,7 @@ REFERENCE: Final = Rule(
     "What to do: see whether it was deleted or merged in vtiger, then retry."
 )  # fmt: skip
 WORD: Final = Rule(
-    same_exactly, "hold", "hold", "vtiger changed a word of a picklist. What to do: check the tables of the configuration."
+    same_exactly, "hold", "hold", "vtiger changed a picklist's word. What to do: check the tables of the configuration."
 )  # fmt: skip
 KEY: Final = Rule(
     same_exactly, "hold", "hold", "vtiger did not keep the external id, by which the record is found again. "
@@ -185,8 +185,8 @@ def compare_total(total: Decimal, currency: str, answer: Mapping[str, Any]) -> l
         return []
     shown = f"{got:.{decimals(currency) + 2}f} {currency}" if got is not None else _text(answer.get("hdnGrandTotal"))
     message = (
-        "vtiger computes another total than the store. What to do: compare the order's lines and taxes in vtiger with the "
-        "store's; a product without its tax configured is the usual reason."
+        "vtiger computes another total than the store. What to do: compare the order's lines and taxes in vtiger with "
+        "the store's; a product without its tax configured is the usual reason."
     )
     return [Mismatch("hdnGrandTotal", show(total, currency), shown, "repair", message)]
 
@@ -195,6 +195,15 @@ def cut_differences(cuts: Sequence[Cut]) -> tuple[Difference, ...]:
     """A warning for each text that lost characters before it was sent."""
     message = "Characters that vtiger cannot keep (emoji, for instance) were taken out. What to do: nothing."
     return tuple(Difference(cut.field, _shown(cut.before), _shown(cut.after), "warn", message) for cut in cuts)
+
+
+def foreign_account(key: str, sent: Mapping[str, Any], got: Mapping[str, Any]) -> Difference:
+    """Lead conversion takes an existing account of exactly the same name instead of making ours."""
+    message = (
+        "vtiger put the contact to an existing account of the same name instead of a new one. What to do: look whether "
+        "they are one customer; if not, rename one account in vtiger and move the contact, then retry."
+    )
+    return Difference(key, _shown(sent.get(key)), _shown(got.get(key)), "hold", message)
 
 
 def _sequence(line: Mapping[str, Any]) -> int:

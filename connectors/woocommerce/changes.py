@@ -77,7 +77,7 @@ def fetched(connection: str, kind: str, row: object, asked_at: datetime) -> Chan
             stamp=None,
             raw=raw,
             dedupe=f"poll:{digest}",
-            problem="The store listed something without an id. What to do: report what stands below to the shop's developer.",
+            problem="The store listed something without an id. What to do: show it to the shop's developer.",
             topic="poll",
             fetched_at=asked_at,
         )

@@ -73,8 +73,8 @@ class Checks:
         return Finding(
             subject,
             "problem",
-            f"The shop has set it to {status}: it delivers nothing to {url}. WooCommerce disables a webhook after a few "
-            f"failed deliveries and never tries again. {_POLL}",
+            f"The shop has set it to {status}: it delivers nothing to {url}. WooCommerce disables a webhook after "
+            f"a few failed deliveries and never tries again. {_POLL}",
             "in WooCommerce > Settings > Advanced > Webhooks open it and set its status to Active.",
         )
 

@@ -17,7 +17,9 @@ def run() -> None:
         if connection.dialect.name == "postgresql":
             # A transaction-scoped lock: it ends with the transaction, and nothing else in the ledger uses such locks.
             connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-        context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
+        context.configure(
+            connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite"
+        )
         context.run_migrations()
 
 

@@ -153,7 +153,9 @@ class SalesOrder(Canonical):
     @property
     def tax(self) -> Decimal:
         """Tax of lines and shipping as they stand on the lines."""
-        return sum((line.tax for line in self.lines), Decimal(0)) + sum((s.tax for s in self.shipping_lines), Decimal(0))
+        return sum((line.tax for line in self.lines), Decimal(0)) + sum(
+            (s.tax for s in self.shipping_lines), Decimal(0)
+        )
 
     @property
     def shipping_net(self) -> Decimal:

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
 
 from core.errors import Held
@@ -62,7 +62,8 @@ def balance(
     if not difference:
         return order
     unit = rounding_unit(order)
-    reason = _explain(order, difference, unit, shown_tax, exact_nets or {})
+    with localcontext(prec=80):  # amounts have up to 27 digits, and products of them must stay exact
+        reason = _explain(order, difference, unit, shown_tax, exact_nets or {})
     if not reason:
         raise _held(order, difference)
     return order.model_copy(update={"rounding": difference, "rounding_reason": reason})
@@ -76,9 +77,9 @@ def check_line(line: OrderLine, unit_price: Decimal, unit: Decimal, field: str) 
     expected = line.quantity * unit_price - line.discount
     if abs(line.net - expected) > unit * _HALF:
         raise Held(
-            f"The order's line {line.sku or line.id} does not add up: {line.quantity} x {unit_price} less a discount of "
-            f"{line.discount} is {expected.normalize():f}, but the line says {line.net}. What to do: correct the line "
-            "in the store and have the order sent again.",
+            f"The order's line {line.sku or line.id} does not add up: {line.quantity} x {unit_price} less a discount "
+            f"of {line.discount} is {expected.normalize():f}, but the line says {line.net}. "
+            "What to do: correct the line in the store and have the order sent again.",
             error_class="money",
             field=field,
         )
@@ -223,9 +224,10 @@ def _held(order: SalesOrder, difference: Decimal) -> Held:
     explained = order.lines_net + order.tax + order.shipping_net
     return Held(
         f"The order does not balance: lines {amount(order.lines_net)} + tax {amount(order.tax)} + shipping "
-        f"{amount(order.shipping_net)} = {amount(explained)}, but its total is {amount(order.total)}. The difference of "
-        f"{amount(difference)} cannot be explained by rounding. What to do: compare the order with the store; correct it "
-        "there, or enter it in the CRM by hand and skip this job.",
+        f"{amount(order.shipping_net)} + rounding {amount(ZERO)} = {amount(explained)}, but its total is "
+        f"{amount(order.total)}. The difference of {amount(difference)} cannot be explained by the shop's rounding. "
+        "What to do: compare the order with the store; correct it there, or enter it in the CRM by hand and "
+        "skip this job.",
         error_class="money",
         field="total",
     )

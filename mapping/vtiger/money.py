@@ -23,7 +23,7 @@ MAX_RATE: Final = Decimal("999.999")
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """One line as vtiger keeps it. `source` is the order's line it stands for; None: shipping that had to become a line."""
+    """One line as vtiger keeps it. `source` is the order's line it stands for; None: shipping that became a line."""
 
     source: OrderLine | None
     quantity: Decimal
@@ -59,7 +59,7 @@ class OrderMoney:
 def server_total(
     lines: Iterable[tuple[Decimal, Decimal]], shipping: Decimal, shipping_rate: Decimal, adjustment: Decimal
 ) -> Decimal:
-    """vtiger's own formula over (net, percent) per line."""
+    """Vtiger's own formula over (net, percent) per line."""
     taxed = sum((net * (HUNDRED + rate) / HUNDRED for net, rate in lines), ZERO)
     return taxed + shipping * (HUNDRED + shipping_rate) / HUNDRED + adjustment
 

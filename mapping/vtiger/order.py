@@ -176,8 +176,8 @@ def _line(line: PricedLine, item: Item, place: Place, order: SalesOrder) -> dict
 def _no_slot(line: PricedLine, slot: str) -> Held:
     name = line.source.sku or line.source.name if line.source is not None else "shipping"
     return Held(
-        f'The product of the line "{name}" has no {slot} configured in vtiger: the line\'s tax of {line.rate.normalize():f} % '
-        f"would silently not count. What to do: open the product in vtiger, tick {slot} under Pricing (0 % is enough), retry.",
+        f'The product of the line "{name}" has no {slot} configured in vtiger: a tax of {line.rate.normalize():f} % '
+        f"would silently not count. What to do: open the product in vtiger, tick {slot} (0 % is enough), then retry.",
         error_class="missing reference",
         field=slot,
     )

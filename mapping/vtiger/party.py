@@ -26,7 +26,7 @@ class PartyFields:
 
 
 def last_name(person: Person, otherwise: str = "") -> str:
-    """vtiger demands a last name: else the first name, what stands before the @, the company, or a dash."""
+    """Vtiger demands a last name: else the first name, what stands before the @, the company, or a dash."""
     return person.last_name or person.first_name or person.email.partition("@")[0] or otherwise or EMPTY
 
 

@@ -1,7 +1,7 @@
 """Text that survives vtiger's storage.
 
 Its tables are utf8mb3: a character of four bytes in UTF-8 (emoji, rare ideographs) becomes "????" and the answer says
-success (seen on the wire: 234-contact-special-emoji). Such characters are taken out before sending, and the caller warns.
+success (seen on the wire: 234-contact-special-emoji). Such characters are taken out before sending; the caller warns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-# Beyond the basic plane, lone surrogates, control characters except tab and line ends; and what only decorates an emoji.
+# Beyond the basic plane, lone surrogates, control characters except tab and line ends, and what decorates emoji.
 _CANNOT_STAY: Final = re.compile(r"[\U00010000-\U0010FFFF\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufe0f\ufffd]")
 _JOINER_LEFT: Final = re.compile("^\u200d+|\u200d+$|(?<=\\s)\u200d+|\u200d+(?=\\s)")
 _GAP: Final = re.compile(r"(?<=\S) {2,}(?=\S)")

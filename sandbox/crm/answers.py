@@ -24,36 +24,38 @@ def present(store: Store, people: People, row: Row) -> Json:
 def lines_out(store: Store, row: Row) -> list[Json]:
     """The lines inside an order or invoice; the real server writes their parent as "6xArray"."""
     parent = f"{row.module.prefix}xArray"
-    return [{**line_out(store, row, line, place), "parent_id": parent} for place, line in enumerate(row.lines, 1)]
+    return [{**line_out(store, row, line), "parent_id": parent} for line in row.lines]
 
 
-def line_out(store: Store, row: Row, line: Line, position: int) -> Json:
+def line_out(store: Store, row: Row, line: Line) -> Json:
+    """One line on its own, with the real parent."""
     product = store.find(line.product)
+    sold = product is not None and product.module.name in inventory.PRICED
     return {
         "parent_id": row.id,
-        "productid": line.product,
-        "sequence_no": str(position),
+        "productid": line.product if sold else "",
+        "sequence_no": str(line.sequence),
         "quantity": line.quantity,
         "listprice": line.listprice,
         "discount_percent": line.discount_percent,
         "discount_amount": line.discount_amount,
         "comment": line.comment,
         "description": "",
-        "incrementondel": "1" if row.module.name == "Invoice" else "0",
+        "incrementondel": "1" if inventory.takes_stock(row) else "0",
         **line.taxes,
         "image": "",
         "purchase_cost": "0.00000000",
         "margin": "0.00000000",
         "id": f"33x{line.id}",
-        "product_name": product.label if product else "",
-        "entity_type": product.module.name if product else "",
-        "deleted": "0",
+        "product_name": product.label if product else None,
+        "entity_type": product.module.name if product else None,
+        "deleted": "0" if product else None,
     }
 
 
 def charges_out(row: Row) -> Json:
     """Shipping as it was sent, null where none was; zero rates stand in only where no rate was sent."""
-    sent = {name: row.charges[name] for name in inventory.CHARGE_TAXES.values() if name in row.charges}
+    sent = {name: value for name, value in row.charges.items() if name != inventory.CHARGE}
     taxes = sent or dict.fromkeys(inventory.CHARGE_TAXES.values(), 0)
     return {inventory.CHARGE: row.charges.get(inventory.CHARGE), **taxes}
 

@@ -1,6 +1,7 @@
 """The `LineItems_FinalDetails` block: the edit form's view of an order, which vtiger hands out with every retrieve.
 
-Right after a create the real server fills it from an empty form; that is kept too.
+Right after a create the real server fills it from an empty form. Only its outline is imitated: it repeats, rounded
+to two decimals, what stands better elsewhere in the answer, and nobody should read it.
 """
 
 from __future__ import annotations

@@ -19,16 +19,20 @@ class ServerCrash(Exception):
 
 
 def denied(what: str = "") -> WsError:
+    """No permission, or no such record: the real server does not tell them apart."""
     return WsError("ACCESS_DENIED", f"{DENIED} {what}".rstrip())
 
 
 def missing(field: str) -> WsError:
+    """A mandatory field was not sent, or sent empty."""
     return WsError("MANDATORY_FIELDS_MISSING", f"{field} does not have a value")
 
 
 def not_found() -> WsError:
+    """What line items and product taxes answer."""
     return WsError("RECORD_NOT_FOUND", "Record not found")
 
 
 def internal() -> WsError:
+    """What the query language answers to text it cannot even split into words."""
     return WsError("INTERNAL_SERVER_ERROR", "Unknown Error while processing request")

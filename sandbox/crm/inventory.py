@@ -15,6 +15,7 @@ from sandbox.crm.store import Line, Row, Store
 TAX_NAMES = ("tax1", "tax2", "tax3")
 CHARGE = "shipping_&_handling"
 CHARGE_TAXES = {name: f"{CHARGE}_sh{name}" for name in TAX_NAMES}
+PRICED = frozenset({"Products", "Services"})
 CANCELLED = "Cancel"
 
 
@@ -29,20 +30,22 @@ class Totals:
 
 def read_lines(store: Store, parent: Row, items: list[Any], tax_type: str) -> list[Line]:
     """The client's LineItems as stored lines, each with the next line number."""
-    return [_read_line(store, parent, item, tax_type) for item in items if isinstance(item, dict)]
+    sent = [item for item in items if isinstance(item, dict)]
+    return [read_line(store, parent, item, tax_type, place) for place, item in enumerate(sent, 1)]
 
 
-def _read_line(store: Store, parent: Row, item: dict[str, Any], tax_type: str) -> Line:
-    product = store.find(str(item.get("productid") or ""))
-    if product is not None and product.module.name not in {"Products", "Services"}:
-        product = None
+def read_line(store: Store, parent: Row, item: dict[str, Any], tax_type: str, place: int) -> Line:
+    """One line as stored; `place` is its sequence number."""
+    found = store.find(str(item.get("productid") or ""))
+    product = found if found and found.module.name in PRICED else None
     price = item.get("listprice")
     if price in (None, ""):
         price = product.values["unit_price"] if product and product.module.name == "Products" else "0"
     own_taxes = product.taxes if product and tax_type == "individual" else {}
     return Line(
         id=store.next_line(parent.number),
-        product=product.id if product else "",
+        sequence=place,
+        product=found.id if found else "",
         quantity=values.fixed(item.get("quantity") or 0, 3),
         listprice=values.fixed(price, 8),
         discount_percent=values.fixed(item.get("discount_percent") or 0, 3),
@@ -54,12 +57,17 @@ def _read_line(store: Store, parent: Row, item: dict[str, Any], tax_type: str) -
 
 def read_charges(element: dict[str, Any]) -> dict[str, object]:
     """Shipping as sent: `shipping_&_handling` with its taxes, or the older hdnS_H_Amount with hdnS_H_Percent."""
-    sent = {key: element[key] for key in (CHARGE, *CHARGE_TAXES.values()) if element.get(key) not in (None, "")}
+    sent: dict[str, object] = {
+        key: element[key] for key in (CHARGE, *CHARGE_TAXES.values()) if element.get(key) not in (None, "")
+    }
     amount = element.get("hdnS_H_Amount")
     if CHARGE not in sent and amount not in (None, ""):
         sent[CHARGE] = amount
         if element.get("hdnS_H_Percent") not in (None, ""):
+            percent = values.to_decimal(element["hdnS_H_Percent"])
             sent[CHARGE_TAXES["tax1"]] = element["hdnS_H_Percent"]
+            # Seen on the wire: two stray keys with the amount times the percentage.
+            sent |= {"": None, "_shtax1": values.number(float(values.to_decimal(amount) * percent))}
     return sent
 
 
@@ -119,6 +127,7 @@ def _order_discount(header: dict[str, str], subtotal: float) -> float:
 
 
 def total_columns(result: Totals) -> dict[str, str]:
+    """The totals as the header's columns keep them."""
     return {
         "hdnSubTotal": values.money(result.subtotal),
         "hdnGrandTotal": values.money(result.grand),

@@ -15,23 +15,26 @@ _HIDDEN = frozenset({"product_name", "entity_type", "deleted"})
 
 
 def create(store: Store, element: Json) -> Json:
+    """Add a line; the order's totals stay as they were."""
     for name in ("productid", "quantity"):
         if element.get(name) in (None, ""):
             raise missing(name)
     row = store.find(str(element.get("parent_id") or ""))
     if row is None or not row.module.inventory:
         raise denied()
-    added = inventory.read_lines(store, row, [element], row.values["hdnTaxType"])
-    row.lines.extend(added)
-    return _alone(store, row, added[0])
+    line = inventory.read_line(store, row, element, row.values["hdnTaxType"], 0)
+    row.lines.append(line)
+    return _alone(store, row, line) | {"incrementondel": "1"}
 
 
 def retrieve(store: Store, id: str) -> Json:
+    """One line, its taxes shown as 0."""
     row, line = _find(store, id)
     return _alone(store, row, line)
 
 
 def revise(store: Store, element: Json) -> Json:
+    """Change a line; the order's totals stay as they were."""
     row, line = _find(store, str(element["id"]))
     for name, decimals in (("quantity", 3), ("listprice", 8), ("discount_percent", 3), ("discount_amount", 8)):
         if name in element:
@@ -45,6 +48,7 @@ def update(store: Store, element: Json) -> Json:
     """Answers RECORD_NOT_FOUND and loses the order's other lines (seen on the wire)."""
     row, line = _find(store, str(element["id"]))
     revise(store, element)
+    line.sequence = 0
     store.drop_lines(other for other in row.lines if other is not line)
     row.lines = [line]
     raise not_found()
@@ -62,6 +66,6 @@ def _find(store: Store, id: str) -> tuple[Row, Line]:
 
 def _alone(store: Store, row: Row, line: Line) -> Json:
     """Without its order a line shows no taxes, though they are stored."""
-    out = answers.line_out(store, row, line, row.lines.index(line) + 1)
+    out = answers.line_out(store, row, line)
     out |= dict.fromkeys(inventory.TAX_NAMES, "0.000")
     return {name: value for name, value in out.items() if name not in _HIDDEN}

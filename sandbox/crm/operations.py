@@ -15,7 +15,7 @@ from sandbox.crm.people import People, User
 from sandbox.crm.records import Records
 from sandbox.crm.schema import Schema
 from sandbox.crm.settings import Switches
-from sandbox.crm.store import Store
+from sandbox.crm.store import Row, Store
 
 Json = dict[str, Any]
 Params = dict[str, str]
@@ -28,6 +28,7 @@ _STATIC_TABLES = {"20": "Groups", "21": "Currency", "23": "CompanyDetails", "34"
 
 
 def verb_of(operation: str) -> str:
+    """The HTTP verb under which an operation sees its parameters."""
     return "POST" if operation in POST else "GET"
 
 
@@ -51,11 +52,11 @@ class WebService:
             "listtypes": self._list_types,
             "describe": self._describe,
             "retrieve": self._retrieve,
-            "query": lambda user, params: query.run(self.store, self.people, user, params.get("query", "")),
+            "query": self._query,
             "create": lambda user, params: self.records.create(user, params.get("elementType", ""), _element(params)),
             "update": lambda user, params: self.records.update(user, _element(params)),
             "revise": lambda user, params: self.records.revise(user, _element(params)),
-            "delete": lambda user, params: self.records.delete(params.get("id", "")),
+            "delete": lambda _user, params: self.records.delete(params.get("id", "")),
             "convertlead": lambda user, params: leads.convert(self.records, user, _element(params)),
             "retrieve_related": self._related,
             "retrieve_inventory": self._retrieve,
@@ -107,7 +108,7 @@ class WebService:
         if prefix == "19" and "x" in id:
             return self.people.record(user, id, self.switches.currency_decimals)
         if prefix in _STATIC_TABLES and "x" in id:
-            rows = query.run(self.store, self.people, user, f"SELECT * FROM {_STATIC_TABLES[prefix]};")
+            rows = self._query(user, {"query": f"SELECT * FROM {_STATIC_TABLES[prefix]};"})  # noqa: S608 (no SQL)
             found = next((row for row in rows if row["id"] == id), None)
             if found is None:
                 raise denied()
@@ -123,7 +124,11 @@ class WebService:
         points = [name for name in module.references if row.module.name in module.fields[name].refers_to]
         if not points:
             raise denied()
-        return query.run(self.store, self.people, user, f"SELECT * FROM {module.name} WHERE {points[0]}='{row.id}';")
+        text = f"SELECT * FROM {module.name} WHERE {points[0]}='{row.id}';"  # noqa: S608 (no SQL)
+        return self._query(user, {"query": text})
+
+    def _query(self, user: User, params: Params) -> list[Json]:
+        return query.run(self.store, self.people, user, params.get("query", ""))
 
     def _sync(self, user: User, params: Params) -> Json:
         """What changed strictly after a unix time among the caller's own records; 100 a batch."""
@@ -142,10 +147,17 @@ class WebService:
             if row.deleted or row.converted:
                 deleted.append(row.id)
             elif row.values["assigned_user_id"] == user.id:
-                updated.append({**answers.present(self.store, self.people, row), "id": row.id})
+                updated.append(self._synced(row))
                 newest = at
         more = len(updated) >= query.CAP
         return {"updated": updated, "deleted": deleted, "more": more, "lastModifiedTime": newest}
+
+    def _synced(self, row: Row) -> Json:
+        shown = {**answers.present(self.store, self.people, row), "id": row.id}
+        if row.module.inventory:
+            for name in ("percent", "amount"):
+                shown[f"discount_{name}"] = shown.pop(f"hdnDiscount{name.capitalize()}")
+        return shown
 
 
 def _element(params: Params) -> Json:
@@ -164,6 +176,7 @@ def envelope(result: Any) -> bytes:
 
 
 def refusal(error: WsError) -> bytes:
+    """The envelope of an error."""
     body = {"success": False, "error": {"code": error.code, "message": error.message}}
     return json.dumps(body, separators=(",", ":")).encode()
 

@@ -18,50 +18,50 @@ if TYPE_CHECKING:
     from sandbox.crm.app import CrmApp
 
 _TEMPLATES = environment("crm")
-_LISTS: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
+_LISTS: dict[str, tuple[str, str, dict[str, str]]] = {
     "leads": (
         "Leads",
         "Leads",
-        (("lead_no", "No."), ("lastname", "Last name"), ("firstname", "First name"), ("company", "Company"))
-        + (("email", "E-mail"), ("assigned_user_id", "Owner"), ("modifiedtime", "Changed")),
+        {"lead_no": "No.", "lastname": "Last name", "firstname": "First name", "company": "Company", "email": "E-mail"},
     ),
     "accounts": (
         "Accounts",
         "Accounts",
-        (("account_no", "No."), ("accountname", "Name"), ("email1", "E-mail"), ("phone", "Phone"))
-        + (("bill_city", "City"), ("assigned_user_id", "Owner"), ("modifiedtime", "Changed")),
+        {"account_no": "No.", "accountname": "Name", "email1": "E-mail", "phone": "Phone", "bill_city": "City"},
     ),
     "contacts": (
         "Contacts",
         "Contacts",
-        (("contact_no", "No."), ("lastname", "Last name"), ("firstname", "First name"), ("email", "E-mail"))
-        + (("phone", "Phone"), ("account_id", "Account"), ("assigned_user_id", "Owner"), ("modifiedtime", "Changed")),
+        {"contact_no": "No.", "lastname": "Last name", "firstname": "First name", "email": "E-mail"}
+        | {"phone": "Phone", "account_id": "Account"},
     ),
     "orders": (
         "SalesOrder",
         "Sales orders",
-        (("salesorder_no", "No."), ("subject", "Subject"), ("account_id", "Account"), ("sostatus", "Status"))
-        + (("hdnGrandTotal", "Total"), ("assigned_user_id", "Owner"), ("modifiedtime", "Changed")),
+        {"salesorder_no": "No.", "subject": "Subject", "account_id": "Account", "sostatus": "Status"}
+        | {"hdnGrandTotal": "Total"},
     ),
     "invoices": (
         "Invoice",
         "Invoices",
-        (("invoice_no", "No."), ("subject", "Subject"), ("account_id", "Account"), ("invoicestatus", "Status"))
-        + (("hdnGrandTotal", "Total"), ("salesorder_id", "Order"), ("modifiedtime", "Changed")),
+        {"invoice_no": "No.", "subject": "Subject", "account_id": "Account", "invoicestatus": "Status"}
+        | {"hdnGrandTotal": "Total", "salesorder_id": "Order"},
     ),
     "products": (
         "Products",
         "Products",
-        (("product_no", "No."), ("productcode", "SKU"), ("productname", "Name"), ("unit_price", "Price"))
-        + (("qtyinstock", "In stock"), ("reorderlevel", "Reorder at"), ("modifiedtime", "Changed")),
+        {"product_no": "No.", "productcode": "SKU", "productname": "Name", "unit_price": "Price"}
+        | {"qtyinstock": "In stock", "reorderlevel": "Reorder at"},
     ),
 }
 """Path -> module, title, columns with their headings."""
+_EVERYWHERE = {"assigned_user_id": "Owner", "modifiedtime": "Changed"}
 _NUMERIC = frozenset({"hdnGrandTotal", "unit_price", "qtyinstock", "reorderlevel"})
 _PAGE = 200
 
 
 def routes(app: CrmApp) -> list[Route]:
+    """The pages' addresses."""
     pages = Pages(app)
     return [
         Route("/", pages.home),
@@ -73,6 +73,8 @@ def routes(app: CrmApp) -> list[Route]:
 
 
 class Pages:
+    """The handlers, over one stand-in's store."""
+
     def __init__(self, app: CrmApp) -> None:
         self.app = app
         self.owners = {group[0]: group[1] for group in GROUPS}
@@ -87,16 +89,17 @@ class Pages:
 
     async def listing(self, request: Request) -> Response:
         path = request.url.path.strip("/")
-        module, title, columns = _LISTS[path]
+        module, title, own = _LISTS[path]
+        columns = own | _EVERYWHERE
         store = self.app.service.store
         with store.lock:
             rows = list(store.alive(module))[::-1]
-            shown = [(row, [self._cell(row, name) for name, _ in columns]) for row in rows[:_PAGE]]
+            shown = [(row, [self._cell(row, name) for name in columns]) for row in rows[:_PAGE]]
         return render(
             _TEMPLATES,
             "list.html",
             title=title,
-            columns=[(heading, name in _NUMERIC) for name, heading in columns],
+            columns=[(heading, name in _NUMERIC) for name, heading in columns.items()],
             rows=[(row.id, row.module.inventory, cells) for row, cells in shown],
             total=len(rows),
             path=path,

@@ -26,6 +26,8 @@ _WANTS_OPERATOR = "EQ,LT,GT,LTE,GTE,NE,IN,LIKE"
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """A word, a quoted text (quotes included), a number, an operator or a mark."""
+
     kind: str
     text: str
 

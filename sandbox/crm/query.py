@@ -123,7 +123,7 @@ class _Run:
         folded = [fold(text) for text in wanted]
 
         def test(row: Row) -> bool:
-            cells = [answers.line_out(self.store, row, line, 1)[column] for line in row.lines]
+            cells = [answers.line_out(self.store, row, line)[column] for line in row.lines]
             return any(_holds(operator, fold(cell), folded) for cell in cells)
 
         return test
@@ -147,6 +147,8 @@ class _Run:
     def _select(self, shown: Json, row: Row) -> Json:
         shown["id"] = row.id
         if self.query.columns == ["*"]:
+            if self.module.inventory:  # The joined lines' columns of the same name push the head's discount out.
+                del shown["hdnDiscountAmount"], shown["hdnDiscountPercent"]
             return shown
         picked = {name: shown[name] for name in self.query.columns}
         picked.setdefault("id", row.id)
@@ -164,7 +166,7 @@ class _Run:
         out: dict[int, Json] = {}
         for row, line in pairs[window]:
             shown = answers.present(self.store, self.people, row)
-            cells = answers.line_out(self.store, row, line, 1) if line is not None else {}
+            cells = answers.line_out(self.store, row, line) if line is not None else {}
             shown |= {name: cells.get(name, "") for name in (*LINE_COLUMNS, *_LINE_EXTRAS)}
             out[row.number] = self._select(shown, row)
         return list(out.values())
@@ -187,8 +189,8 @@ class _Run:
     def _line_items(self) -> list[Json]:
         out = []
         for row in [*self.store.alive("SalesOrder"), *self.store.alive("Invoice")]:
-            for place, line in enumerate(row.lines, 1):
-                shown = answers.line_out(self.store, row, line, place)
+            for line in row.lines:
+                shown = answers.line_out(self.store, row, line)
                 out.append({key: shown[key] for key in shown if key not in {"product_name", "entity_type", "deleted"}})
         return out
 

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 
 _SERVER_SET = frozenset({"id", "createdtime", "modifiedtime", "modifiedby", "source"})
 _COMPUTED = frozenset({"hdnGrandTotal", "hdnSubTotal", "pre_tax_total", "hdnS_H_Amount", "hdnS_H_Percent", "balance"})
+_LINE_EXTRAS = {"image": "", "purchase_cost": "", "margin": ""}
 _PRICED = frozenset({"Products", "Services"})
 _CREATABLE = frozenset(
     {"Leads", "Accounts", "Contacts", "Potentials", "Products", "Services", "SalesOrder", "Invoice", "ModComments"}
@@ -92,6 +93,7 @@ class Records:
         fields |= {"createdtime": now, "modifiedtime": now, "modifiedby": user.id, "source": "WEBSERVICE"}
         if module.name == "ModComments":
             fields["creator"] = user.id
+            self._touch(fields["related_to"], now)
         row = self.store.add(module, {key: fields[key] for key in module.columns})
         unstored = {name: values.plain_text(element[name]) for name in module.label_fields if element.get(name)}
         self.store.relabel(row, unstored)
@@ -113,6 +115,12 @@ class Records:
             self.store.change(row, {"balance": row.values["hdnGrandTotal"]})
         return {"id": row.id, **out, "LineItems_FinalDetails": details.after_create(row), "new": True}
 
+    def _touch(self, id: str, now: str) -> None:
+        """A comment counts as a change of the record it belongs to."""
+        row = self.store.find(id)
+        if row is not None:
+            self.store.change(row, {"modifiedtime": now})
+
     def _leave_shell(self, row: Row) -> None:
         """T6: the header is lost, lines and stock movement stay."""
         kept = {name: row.values[name] for name in ("assigned_user_id", "createdtime", "modifiedtime", "modifiedby")}
@@ -131,6 +139,8 @@ class Records:
         self._refuse_duplicate(row.module, element, row)
         kept = {name: row.values[name] for name in self._kept(row)}
         fields = {**row.module.defaults, **self._stored(row.module, element), **kept}
+        if "region_id" in fields:
+            fields["region_id"] = fields["region_id"] or "0"  # A full update turns "no region" into 0.
         return self._change(user, row, element, fields, answer_without_lines=True)
 
     def revise(self, user: User, element: Json) -> Json:
@@ -174,13 +184,18 @@ class Records:
             self.store.drop_lines(row.lines)
             self._write_lines(row, element)
             out = self._inventory_answer(row, element)
-            # Seen on the wire: an update that carries lines answers with an empty list, though it stored them.
-            return {**out, "LineItems": []} if answer_without_lines else out
+            out["LineItems_FinalDetails"] = details.after_create(row)
+            if answer_without_lines:
+                # Seen on the wire: an update that carries lines answers with an empty list, though it stored them.
+                out |= {"LineItems": [], **dict.fromkeys(LINE_COLUMNS[1:], ""), **_LINE_EXTRAS}
+            return out
         if inventory.takes_stock(row):
             inventory.move_stock(self.store, row.lines, -1)
-        first = answers.line_out(self.store, row, row.lines[0], 1) if row.lines else {}
+        first = answers.line_out(self.store, row, row.lines[0]) if row.lines else {}
         out = {**self.present(row), "id": row.id, "label": row.label, "LineItems": answers.lines_out(self.store, row)}
-        return out | {name: first.get(name, "") for name in (*LINE_COLUMNS, "image", "purchase_cost", "margin")}
+        if answer_without_lines and inventory.CHARGE in element:
+            out |= answers.charges_out(row)
+        return out | {name: first.get(name, "") for name in LINE_COLUMNS} | _LINE_EXTRAS
 
     def delete(self, id: str) -> Json:
         row = self.row(id)
@@ -258,7 +273,7 @@ class Records:
     def _write_lines(self, row: Row, element: Json) -> None:
         row.lines = inventory.read_lines(self.store, row, element["LineItems"], row.values["hdnTaxType"])
         if self.lose_line and len(row.lines) > 1:
-            self.store.drop_lines([row.lines.pop()])  # T5: another process took the same line number.
+            self.store.drop_lines([row.lines.pop(0)])  # T5: another process took the same line number.
         row.charges = inventory.read_charges(element)
         decimals = 8 if row.module.name == "Invoice" else 3
         columns = inventory.charge_columns(element, row.charges, decimals)

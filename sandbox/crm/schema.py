@@ -119,7 +119,7 @@ def _module(described: dict[str, Any], *, custom_field: bool) -> Module:
 
 def _in_table(module: str, name: str) -> bool:
     """Product taxes and shipping charges are described, but are no columns of the module's own tables."""
-    if module == "Products" and name in {"tax1", "tax2", "tax3"}:
+    if module in {"Products", "Services"} and name in {"tax1", "tax2", "tax3"}:
         return False
     return name not in _NOT_IN_TABLES and not name.startswith("shipping_&_handling")
 

@@ -17,6 +17,7 @@ class Line:
     """One line item, its numbers as the database keeps them."""
 
     id: int
+    sequence: int
     product: str
     quantity: str
     listprice: str
@@ -99,7 +100,7 @@ class Store:
         """The label of the label fields; `unstored` holds values before the columns cut them."""
         source = {**row.values, **(unstored or {})}
         parts = (source.get(name, "") for name in row.module.label_fields)
-        row.label = values.escape_label(" ".join(part for part in parts if part).strip())
+        row.label = values.escape_label(" ".join(part for part in parts if part).strip()[:255])
 
     def find(self, id: str) -> Row | None:
         """The living record with this web service id, or nothing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ def _request(recorded: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 class Replay:
     """Plays recordings against the stand-in and compares, keeping the maps from recorded to own ids and sessions."""
 
@@ -72,6 +77,7 @@ class Replay:
         self.app, self.http, self.clock = app, http, clock
         self.ids: dict[str, str] = {"19x1": "19x1", "19x5": "19x5", "19x6": "19x6", "21x1": "21x1"}
         self.sessions: dict[str, str] = {}
+        self.user = "admin"  # whose sessions the recordings use that were opened unrecorded
         self.own_session = self.login("admin")
 
     # --- calling -------------------------------------------------------------------------------------------------
@@ -113,7 +119,7 @@ class Replay:
         if name not in self.sessions and gone:
             return name
         if name not in self.sessions:
-            self.sessions[name] = self.login("admin")
+            self.sessions[name] = self.login(self.user)
         return self.sessions[name]
 
     def _map_text(self, text: str) -> str:
@@ -145,13 +151,15 @@ class Replay:
     def differences(self, path: str, theirs: Any, ours: Any, *, shape: bool = False) -> Iterator[str]:
         if path.rpartition(".")[2] in VOLATILE:
             return
+        if path.endswith("LineItems_FinalDetails"):  # The edit form's view: there, with the same lines, and unread.
+            if set(theirs) != set(ours):
+                yield f"{path}: lines {sorted(ours)} instead of {sorted(theirs)}"
+            return
         if isinstance(theirs, dict) and isinstance(ours, dict):
             yield from self._objects(path, theirs, ours, shape)
         elif isinstance(theirs, list) and isinstance(ours, list):
             yield from self._lists(path, theirs, ours, shape)
-        elif type(theirs) is not type(ours) and not {type(theirs), type(ours)} <= {int, float}:
-            yield f"{path}: {ours!r} instead of {theirs!r}"
-        elif not shape and not self._same(path, theirs, ours):
+        elif not _one_type(theirs, ours) or not (shape or self._same(theirs, ours)):
             yield f"{path}: {ours!r} instead of {theirs!r}"
 
     def _objects(self, path: str, theirs: dict[str, Any], ours: dict[str, Any], shape: bool) -> Iterator[str]:
@@ -159,9 +167,8 @@ class Replay:
         lacking = set(theirs) - set(ours)
         if extra or lacking:
             yield f"{path}: additional {sorted(extra)}, missing {sorted(lacking)}"
-        for key in theirs:
-            if key in ours:
-                yield from self.differences(f"{path}.{key}", theirs[key], ours[key], shape=shape)
+        for key in set(theirs) & set(ours):
+            yield from self.differences(f"{path}.{key}", theirs[key], ours[key], shape=shape)
 
     def _lists(self, path: str, theirs: list[Any], ours: list[Any], shape: bool) -> Iterator[str]:
         if path.endswith("fields"):  # describe: the custom field came later
@@ -175,18 +182,22 @@ class Replay:
         for place, (left, right) in enumerate(zip(theirs, ours, strict=False)):
             yield from self.differences(f"{path}[{place}]", left, right, shape=shape)
 
-    def _same(self, path: str, theirs: Any, ours: Any) -> bool:
+    def _same(self, theirs: Any, ours: Any) -> bool:
         if not isinstance(theirs, str):
             return bool(theirs == ours)
         if _LINE_ID.match(theirs):
+            self.ids[theirs] = ours  # numbers of deleted lines come back
             return bool(_LINE_ID.match(ours))
         if NUMBERS.match(theirs):
-            return NUMBERS.match(ours) is not None and NUMBERS.match(ours)[1] == NUMBERS.match(theirs)[1]  # type: ignore[index]
+            return NUMBERS.sub(r"\1", ours) == NUMBERS.sub(r"\1", theirs)
         if ID.match(theirs) and ID.match(ours):
             return self.ids.setdefault(theirs, ours) == ours
-        if "hdnProductId" in path:
-            return self.ids.get(f"14x{theirs}", "") == f"14x{ours}"
-        return theirs == ours
+        return bool(theirs == ours)
+
+
+def _one_type(theirs: Any, ours: Any) -> bool:
+    """Text, number, truth value or null: which one matters, whether a number has a fraction does not."""
+    return type(theirs) is type(ours) or {type(theirs), type(ours)} == {int, float}
 
 
 class Clock:
@@ -248,7 +259,12 @@ def _fourth_lead(replay: Replay) -> None:
 
 
 def _first_order(replay: Replay) -> None:
-    head = {**_ORDER, "subject": "Order WEB-1001", "account_id": replay.ids["11x8"], "contact_id": replay.ids["12x9"]}
+    head: dict[str, Any] = {
+        **_ORDER,
+        "subject": "Order WEB-1001",
+        "account_id": replay.ids["11x8"],
+        "contact_id": replay.ids["12x9"],
+    }
     desk = {"productid": replay.ids["14x4"], "quantity": "2", "listprice": "249.90", "discount_percent": "10"}
     lamp = {"productid": replay.ids["14x5"], "quantity": "3", "listprice": "59.95", "discount_amount": "9.85"}
     lines = [{**desk, "comment": "first"}, {**lamp, "tax1": "19.000"}]
@@ -278,6 +294,10 @@ def _restored_account(replay: Replay) -> None:
     row = store.rows[int(replay.ids["11x8"].partition("x")[2])]
     row.deleted = False
     store.by_module["Accounts"][row.number] = row
+    store._index(row, row.module.columns)
+    other = store.find(replay.ids["12x13"])
+    assert other
+    store.change(other, {"account_id": ""})  # the recycle bin did not bring this contact's account back
 
 
 def _expired_challenge(replay: Replay) -> None:
@@ -294,8 +314,14 @@ def _order_with_lost_line(replay: Replay) -> None:
     replay.app.faults.turn({"script": [{"fault": "lost_line", "operation": "create", "module": "SalesOrder"}]})
     lamp = {"productid": replay.ids["14x5"], "quantity": "2", "listprice": "5", "tax1": "19"}
     desk = {"productid": replay.ids["14x4"], "quantity": "1", "listprice": "10", "tax1": "19"}
-    head = {**_ORDER, "subject": "perf so 8", "account_id": replay.ids["11x8"], "bill_street": "x", "ship_street": "x"}
-    head |= {"hdnTaxType": "group", "productid": replay.ids["14x4"], "currency_id": "", "LineItems": [lamp, desk]}
+    head: dict[str, Any] = {
+        **_ORDER,
+        "subject": "perf so 8",
+        "account_id": replay.ids["11x8"],
+        "bill_street": "x",
+        "ship_street": "x",
+    }
+    head |= {"hdnTaxType": "group", "productid": replay.ids["14x4"], "currency_id": "", "LineItems": [desk, lamp]}
     replay.clock.now = "2026-11-22 01:36:42"
     _create(replay, "6x573", "SalesOrder", **head)
     replay.app.faults.clear()
@@ -308,16 +334,34 @@ def _display_errors(word: str) -> Callable[[Replay], None]:
     return switch
 
 
+def _at(time: str) -> Callable[[Replay], None]:
+    def set_clock(replay: Replay) -> None:
+        replay.clock.now = f"2026-11-22 {time}"
+
+    return set_clock
+
+
+def _as(user: str) -> Callable[[Replay], None]:
+    def use(replay: Replay) -> None:
+        replay.user = user
+
+    return use
+
+
 _GAPS: dict[int, tuple[Callable[[Replay], None], ...]] = {
     28: (_first_product,),
     36: (_first_login_wizard,),
-    65: (_fourth_lead,),
+    53: (_at("01:29:46"),),
+    65: (_fourth_lead, _at("01:29:47")),
     82: (_first_order,),
     168: (_revised_invoice,),
     177: (_orphan,),
     224: (_contact_to_delete,),
+    312: (_as("apiuser"),),
+    323: (_as("apieuro"),),
+    324: (_as("admin"),),
     325: (_restored_account,),
-    337: (_many_contacts,),
+    337: (_at("01:36:00"), _many_contacts),
     345: (_order_with_lost_line,),
     349: (_expired_challenge,),
     361: (_display_errors("on"),),
@@ -350,9 +394,9 @@ def test_the_stand_in_answers_as_the_real_one_did(replay: Replay, capsys: pytest
             wrong[name] = found
     covered = len(paths) - len(UNCOVERED)
     with capsys.disabled():
-        print(f"\nvtiger stand-in: {covered} of {len(paths)} recorded exchanges, {len(SHAPE_ONLY)} of them in shape only")
+        say(f"\nvtiger stand-in: {covered} of {len(paths)} recorded exchanges, {len(SHAPE_ONLY)} of them in shape only")
         for name, reason in UNCOVERED.items():
-            print(f"  not covered: {name}: {reason}")
+            say(f"  not covered: {name}: {reason}")
     assert not wrong, "\n".join(f"{name}: {'; '.join(found)}" for name, found in wrong.items())
     assert set(UNCOVERED) | set(SHAPE_ONLY) <= {path.stem for path in paths}
 
@@ -375,7 +419,7 @@ def test_the_corpus_of_orders_has_the_real_totals(replay: Replay, capsys: pytest
             if found:
                 wrong[f"{path.stem} {exchange['case']} {exchange['operation']}"] = found
     with capsys.disabled():
-        print(f"\nvtiger stand-in: {orders} of 80 corpus orders, totals equal to the last binary digit")
+        say(f"\nvtiger stand-in: {orders} of 80 corpus orders, totals equal to the last binary digit")
     assert not wrong, "\n".join(f"{name}: {'; '.join(found)}" for name, found in wrong.items())
     assert orders == 80
 

@@ -1,0 +1,132 @@
+"""Builds connectors from settings: the one place that knows which connectors there are."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, cast
+
+import httpx
+from sqlalchemy.engine import URL, make_url
+
+from connectors.http import Budget, Observer
+from connectors.roles import Crm, Finding, Store
+from core import config
+from core.clock import Clock
+from core.errors import ConfigurationProblem
+from core.settings import ConnectionSettings, FlowSettings, LedgerSettings, Settings, WorkerSettings
+
+CONNECTORS: Final = {
+    "orderform": "connectors.orderform",
+    "vtiger": "connectors.vtiger",
+    "woocommerce": "connectors.woocommerce",
+}
+"""The word in `connector = "..."` -> the package, which exports SETTINGS, ROLE and build()."""
+
+
+class _Package(Protocol):
+    ROLE: Literal["store", "crm"]
+    SETTINGS: type[ConnectionSettings]
+    build: Callable[..., Any]
+
+
+def _package(connector: str) -> _Package:
+    return cast("_Package", importlib.import_module(CONNECTORS[connector]))
+
+
+@cache
+def kinds() -> Mapping[str, config.Kind]:
+    """Every connector as `core.config` needs it."""
+    packages = {name: _package(name) for name in CONNECTORS}
+    return {name: config.Kind(name, package.ROLE, package.SETTINGS) for name, package in packages.items()}
+
+
+def load(file: str | Path) -> Settings:
+    """The configuration; raises `core.config.ConfigProblems` with everything that is wrong."""
+    return config.load(file, kinds())
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The connections of one process, ready to use; each knows its name. Close it at the end."""
+
+    stores: Mapping[str, Store]
+    crms: Mapping[str, Crm]
+    flows: Mapping[str, FlowSettings]
+    connections: Mapping[str, ConnectionSettings]
+
+    def check(self, name: str) -> list[Finding]:
+        """What `orderwire check` says of one connection; an answer that is an error is a finding too."""
+        connection = self.stores.get(name) or self.crms[name]
+        return list(connection.check())
+
+    def close(self) -> None:
+        """Close every transport."""
+        for connection in (*self.stores.values(), *self.crms.values()):
+            close = getattr(connection, "close", None)
+            if close is not None:
+                close()
+
+
+def connect(
+    settings: ConnectionSettings,
+    *,
+    observe: Observer | None = None,
+    budget: Budget | None = None,
+    clock: Clock | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> Any:
+    """One connection: a `Store` or a `Crm`. Calls nobody yet."""
+    package = _package(settings.connector)
+    return package.build(settings, transport=transport, observe=observe, budget=budget, clock=clock)
+
+
+def build(
+    settings: Settings,
+    *,
+    observe: Observer | None = None,
+    budget: Mapping[str, Budget] | None = None,
+    clock: Clock | None = None,
+    transports: Mapping[str, httpx.BaseTransport] | None = None,
+) -> Wiring:
+    """All connections. `budget` and `transports` are by the name of the connection. Calls nobody yet."""
+    stores: dict[str, Store] = {}
+    crms: dict[str, Crm] = {}
+    for one in settings.connections:
+        connection = connect(
+            one,
+            observe=observe,
+            budget=(budget or {}).get(one.name),
+            clock=clock,
+            transport=(transports or {}).get(one.name),
+        )
+        if _package(one.connector).ROLE == "store":
+            stores[one.name] = connection
+        else:
+            crms[one.name] = connection
+    flows = {flow.name: flow for flow in settings.flows}
+    return Wiring(stores, crms, flows, {one.name: one for one in settings.connections})
+
+
+def ledger_url(settings: LedgerSettings) -> URL:
+    """The database's address with its password. Raises ConfigurationProblem when the password cannot be read."""
+    try:
+        url = make_url(settings.url)
+    except ValueError as error:
+        raise ConfigurationProblem(
+            "The ledger's url is not the address of a database. What to do: write sqlite:///orderwire.db or "
+            "postgresql+psycopg://user@host/name into [ledger].",
+            detail=str(error),
+        ) from None
+    return url.set(password=settings.password.get()) if settings.password else url
+
+
+def worker_settings(settings: WorkerSettings) -> WorkerSettings:
+    """The same with the broker's password in its address. For the process alone: never shown, never written down."""
+    if not settings.broker or settings.broker_password is None:
+        return settings
+    broker = make_url(settings.broker).set(password=settings.broker_password.get())
+    return settings.model_copy(update={"broker": broker.render_as_string(hide_password=False)})
