@@ -95,6 +95,10 @@ class Store(Protocol):
         """The documented JSON Schema of deliveries, if the format is ours to define."""
         ...
 
+    def close(self) -> None:
+        """Close the transport."""
+        ...
+
 
 class Tier(StrEnum):
     """How strong a CRM's creation is."""
@@ -274,6 +278,10 @@ class Crm(Protocol):
 
     def payload_fingerprint(self, order: SalesOrder, refs: OrderRefs) -> str:
         """A digest of what would be written: equal digests mean nothing to do."""
+        ...
+
+    def close(self) -> None:
+        """Close the transport."""
         ...
 
     def order_total(self, ref: Ref) -> tuple[Decimal, str] | None:

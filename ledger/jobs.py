@@ -362,8 +362,8 @@ class Jobs:
 
     def counts(self) -> dict[str, int]:
         """Jobs by state."""
-        rows = self.db.rows(sa.select(t.job.c.state, sa.func.count()).group_by(t.job.c.state))
-        return dict.fromkeys(STATES, 0) | {row[0]: int(row[1]) for row in rows}
+        rows = self.db.rows(sa.select(t.job.c.state, sa.func.count().label("number")).group_by(t.job.c.state))
+        return dict.fromkeys(STATES, 0) | {row.state: int(row.number) for row in rows}
 
     def list(
         self, *, state: str = "", flow: str = "", search: str = "", limit: int = 100, before: int | None = None

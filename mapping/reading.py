@@ -54,6 +54,12 @@ def clean(text: str) -> str:
     return _NOT_TEXT.sub("", text) if _NOT_TEXT.search(text) else text
 
 
+def given(raw: Raw, name: str) -> bool:
+    """Whether there is a value: not absent, null or ""."""
+    value = raw.get(name)
+    return value is not None and value != ""
+
+
 def text(raw: Raw, name: str, at: str = "") -> str:
     """Text; absent and null are "". A number is taken as its digits. A list or object is a fault."""
     value = raw.get(name)
@@ -70,16 +76,14 @@ def text(raw: Raw, name: str, at: str = "") -> str:
 
 def amount(raw: Raw, name: str, at: str = "") -> Decimal:
     """A sum of money, required."""
-    value = raw.get(name)
-    if value is None or value == "":
+    if not given(raw, name):
         raise fault(at + name, "", "is missing or empty, an amount of money is needed")
-    return _amount(value, at + name)
+    return _amount(raw[name], at + name)
 
 
 def amount_or_zero(raw: Raw, name: str, at: str = "") -> Decimal:
     """A sum of money; absent, null and "" are zero."""
-    value = raw.get(name)
-    return ZERO if value is None or value == "" else _amount(value, at + name)
+    return _amount(raw[name], at + name) if given(raw, name) else ZERO
 
 
 def _amount(value: object, field: str) -> Decimal:
@@ -103,9 +107,9 @@ def quantity(raw: Raw, name: str, at: str = "") -> Decimal:
 
 def moment(raw: Raw, name: str, at: str = "") -> datetime | None:
     """A time (without offset: UTC); absent, null and "" are None."""
-    value = raw.get(name)
-    if value is None or value == "":
+    if not given(raw, name):
         return None
+    value = raw[name]
     try:
         if not isinstance(value, str):
             raise ValueError(name)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from connectors.http import Call
+from connectors.http import Call, Timeouts
 from connectors.roles import Crm, Difference, Ref, Store, Written
 from core.errors import Ambiguous, Held, LeaseLost, OrderwireError, RetryLater
-from core.settings import FlowSettings
+from core.settings import ConnectionSettings, FlowSettings
 from ledger.jobs import Claim
 from ledger.links import Intent, Link
 from pipelines.context import Context
@@ -28,6 +28,11 @@ class Ensured:
     ref: Ref
     created: bool = False
     changed: bool = False
+
+
+def call_time(connection: ConnectionSettings) -> float:
+    """Seconds that one call to this connection may take, with what its transport adds, and a little."""
+    return Timeouts(connection.connect_timeout, connection.read_timeout).longest + 0.5
 
 
 class Run:
@@ -107,8 +112,7 @@ class Run:
         if kind not in self.crm.capabilities().lane_kinds:
             yield
             return
-        settings = self.context.connections[self.flow.target]
-        need = settings.connect_timeout + settings.read_timeout + 1.5
+        need = call_time(self.context.connections[self.flow.target])
         with self.ledger.lanes.hold(f"{self.flow.target}/write", within=LANE_WITHIN, need=need):
             # At least `need` seconds are left, and a renewal happens before half the lease is gone.
             self._lane_ends = time.monotonic() + max(need, self.claim.lease / 2)

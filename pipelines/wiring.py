@@ -13,11 +13,13 @@ import httpx
 from sqlalchemy.engine import URL, make_url
 
 from connectors.http import Budget, Observer
-from connectors.roles import Crm, Finding, Store
+from connectors.roles import Crm, Store
 from core import config
 from core.clock import Clock
 from core.errors import ConfigurationProblem
 from core.settings import ConnectionSettings, FlowSettings, LedgerSettings, Settings, WorkerSettings
+from ledger import Ledger
+from pipelines.context import Context
 
 CONNECTORS: Final = {
     "orderform": "connectors.orderform",
@@ -57,11 +59,6 @@ class Wiring:
     crms: Mapping[str, Crm]
     flows: Mapping[str, FlowSettings]
     connections: Mapping[str, ConnectionSettings]
-
-    def check(self, name: str) -> list[Finding]:
-        """What `orderwire check` says of one connection; an answer that is an error is a finding too."""
-        connection = self.stores.get(name) or self.crms[name]
-        return list(connection.check())
 
     def close(self) -> None:
         """Close every transport."""
@@ -130,3 +127,26 @@ def worker_settings(settings: WorkerSettings) -> WorkerSettings:
         return settings
     broker = make_url(settings.broker).set(password=settings.broker_password.get())
     return settings.model_copy(update={"broker": broker.render_as_string(hide_password=False)})
+
+
+def context(
+    settings: Settings,
+    ledger: Ledger,
+    wired: Wiring,
+    *,
+    counted: Callable[[str, Mapping[str, str]], None] | None = None,
+    clock: Clock | None = None,
+) -> Context:
+    """What runs jobs, from the connections and the ledger."""
+    made = Context(
+        ledger,
+        wired.stores,
+        wired.crms,
+        wired.flows,
+        wired.connections,
+        clock=clock or Clock(),
+        max_failures=settings.worker.max_failures,
+    )
+    if counted is not None:
+        made.counted = counted
+    return made

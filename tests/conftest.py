@@ -114,8 +114,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             file.write("{} {} {}\n".format(*counts))
 
 
+def _exchanges(terminal: pytest.TerminalReporter) -> None:
+    """How many recorded exchanges were driven: each test that drove one says so by `record_property("exchanges", ...)`,
+    with the system and how many there are: `vtiger/513`."""
+    covered: dict[str, int] = {}
+    for report in terminal.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == "exchanges":
+                covered[str(value)] = covered.get(str(value), 0) + 1
+    for key, number in sorted(covered.items()):
+        system, _, total = key.partition("/")
+        terminal.line(f"{system} exchanges: covered {number} of {total}")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The number of skipped tests with each reason, last, where it is seen."""
+    _exchanges(terminalreporter)
     reasons: dict[str, int] = {}
     for report in terminalreporter.stats.get("skipped", ()):
         longrepr = report.longrepr

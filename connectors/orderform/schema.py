@@ -24,7 +24,8 @@ def document() -> dict[str, Any]:
         "description": (
             "One order as a web store sends it to POST /hooks/<connection>, signed by Standard Webhooks (headers webhook-id, "
             "webhook-timestamp, webhook-signature). Amounts are text with a point, up to 12 decimals; JSON numbers are accepted "
-            "and read exactly. All amounts exclude tax. An order must balance: lines + fees + shipping + their tax = totals.total."
+            "and read exactly. All amounts exclude tax. An order must balance: "
+            "lines + fees + shipping + their tax = totals.total."
         ),
         **{name: value for name, value in schema.items() if name not in {"title", "description"}},
         "examples": [json.loads(EXAMPLE.read_text(encoding="utf-8"))],

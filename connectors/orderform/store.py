@@ -66,8 +66,8 @@ class OrderForm:
         dedupe = f"{content_hash(request.headers['webhook-id'].encode('utf-8', 'replace'))[:32]}:{digest}"
         try:
             body = loads(request.body.removeprefix(BOM))
-        except ValueError:
-            return self._unreadable(request, digest, dedupe, "is not JSON")
+        except ValueError as error:
+            return self._unreadable(request, digest, dedupe, f"is not JSON ({str(error)[:120]})")
         order = body.get("order") if isinstance(body, dict) else None
         if not isinstance(order, dict):
             return self._unreadable(request, digest, dedupe, "has no `order`")

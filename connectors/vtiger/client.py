@@ -233,10 +233,8 @@ class Client:
     ) -> Any:
         full = {"operation": operation, **({"sessionName": session} if session else {}), **params}
         send = self.http.write if write else self.http.read
-        if operation in _GET:
-            response = send(operation, "GET", PATH, params=full)
-        else:
-            response = send(operation, "POST", PATH, data=full)
+        get = operation in _GET
+        response = send(operation, "GET" if get else "POST", PATH, **{"params" if get else "data": full})
         text = _text(response)
         found = envelope(text)
         if found is None:

@@ -87,7 +87,7 @@ def _mandatory(refusal: Refusal) -> OrderwireError:
 def _reference(refusal: Refusal) -> OrderwireError:
     return Held(
         f"{refusal.connection} refuses the {refusal.module} record: {refusal.field or 'a reference'} points to a "
-        "record of the wrong kind. What to do: check the ids in this connection's tables (owners, currencies), then retry.",
+        "record of the wrong kind. What to do: check the ids in the tables of this connection, then retry.",
         error_class="missing reference",
         field=refusal.field,
         detail=refusal.detail,

@@ -84,8 +84,8 @@ def _change(connection: str, request: Request) -> Change:
     digest = content_hash(request.body)
     try:
         body = loads(request.body.removeprefix(BOM))
-    except ValueError:
-        return _unreadable(connection, request, digest, topic, "is not JSON")
+    except ValueError as error:
+        return _unreadable(connection, request, digest, topic, f"is not JSON ({str(error)[:120]})")
     kind = topic.partition(".")[0]
     record_id = id_of(body)
     if not isinstance(body, dict) or record_id is None:

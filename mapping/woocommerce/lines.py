@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from core.money import ZERO
 from mapping import reading
@@ -21,6 +22,7 @@ class Rate:
     compound: bool
 
 
+MAX_PERCENT: Final = 1000
 Rates = Mapping[str, Rate]
 
 
@@ -29,13 +31,21 @@ def rates_of(headers: Sequence[Raw]) -> dict[str, Rate]:
     rates: dict[str, Rate] = {}
     for n, row in enumerate(headers):
         at = f"tax_lines[{n}]."
-        percent = row.get("rate_percent")
         rates[reading.text(row, "rate_id", at)] = Rate(
             label=reading.text(row, "label", at) or reading.text(row, "rate_code", at),
-            percent=None if percent is None or percent == "" else reading.amount(row, "rate_percent", at),
+            percent=_percent(row, at),
             compound=reading.flag(row, "compound", at),
         )
     return rates
+
+
+def _percent(row: Raw, at: str) -> Decimal | None:
+    if not reading.given(row, "rate_percent"):
+        return None
+    percent = reading.amount(row, "rate_percent", at)
+    if not 0 <= percent <= MAX_PERCENT:
+        raise reading.fault(f"{at}rate_percent", row["rate_percent"], "is not a rate of tax")
+    return percent
 
 
 def tax_totals(headers: Sequence[Raw], rates: Rates) -> tuple[TaxAmount, ...]:
@@ -93,7 +103,7 @@ def _taxes(row: Raw, rates: Rates, at: str) -> tuple[TaxAmount, ...]:
     """Tax by rate. An empty total means that the rate does not apply. Imported orders may have `total_tax` alone."""
     found = []
     for n, tax in enumerate(reading.rows(row, "taxes", at)):
-        if tax.get("total") in {None, ""}:
+        if not reading.given(tax, "total"):
             continue
         here = f"{at}taxes[{n}]."
         found.append(_tax(rates.get(reading.text(tax, "id", here)), reading.amount(tax, "total", here)))

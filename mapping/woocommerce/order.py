@@ -92,7 +92,7 @@ def order_from_woocommerce(raw: Mapping[str, Any], options: WooOptions) -> Sales
         note=reading.text(raw, "customer_note"),
         custom=options.fields.pairs(raw) if options.fields else (),
     )
-    shown = reading.amount(raw, "total_tax") if raw.get("total_tax") not in {None, ""} else None
+    shown = reading.amount(raw, "total_tax") if reading.given(raw, "total_tax") else None
     return balance(order, shown_tax=shown, exact_nets=_exact_nets(raw))
 
 

@@ -1,0 +1,45 @@
+"""Serves the web application in this process until it is asked to stop."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from core.errors import ConfigurationProblem
+
+GRACE = 10
+"""Seconds that requests under way may take after the process was asked to stop."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ConfigurationProblem where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio switches Nagle's algorithm off only where it is.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(1024)  # at once: whoever is told the address may call before the server is up
+    except OSError as error:
+        bound.close()
+        raise ConfigurationProblem(
+            f"Port {port} on {host} cannot be opened ({error.strerror}). What to do: end what uses it, or choose another in "
+            "[web] of the configuration."
+        ) from None
+    return bound
+
+
+def address(bound: socket.socket) -> str:
+    """`http://127.0.0.1:8700`."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: FastAPI, bound: socket.socket) -> None:
+    """Until SIGTERM or SIGINT. uvicorn raises the signal again at its end: the caller has a handler for it."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE, lifespan="off"
+    )
+    uvicorn.Server(config).run(sockets=[bound])
