@@ -104,7 +104,7 @@ class Walk:
                 asked_at = self.now()
                 answer = self._ask(second - SECOND, second + SECOND, "id", page)
                 expected = answer.total if expected is None else expected
-                moved = False
+                moved = answer.total != expected
                 last = self._is_last(answer, page)
                 yield Step(
                     self._fresh(answer), second if last and not moved else second - SECOND, asked_at, self._total

@@ -77,8 +77,7 @@ def order_to_vtiger(order: SalesOrder, place: Place) -> dict[str, Any]:
         element[names.delivery] = place.delivery
     if names.payment:
         element[names.payment] = place.payment
-    element.update(order.custom)
-    return element
+    return {**dict(order.custom), **element}  # configured fields never replace ours
 
 
 def invoice_to_vtiger(order: SalesOrder, place: Place) -> dict[str, Any]:

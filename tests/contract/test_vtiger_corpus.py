@@ -19,7 +19,7 @@ from connectors.roles import CrmProduct, OrderRefs, Ref
 from connectors.vtiger import VtigerCrm, VtigerSettings, build
 from core import jsontext
 from core.secrets import SecretRef
-from mapping.canonical import SalesOrder
+from mapping.canonical import LineKind, SalesOrder
 from mapping.vtiger import represent, server_total
 from mapping.woocommerce import WooOptions, order_from_woocommerce
 
@@ -153,7 +153,7 @@ def test_each_order_is_created_and_updated_without_a_difference(case: Case, crm:
     item = CrmProduct("14x2", "any", taxes=frozenset({"tax1"}))
     skus = {line.sku or line.name for line in case.order.lines}
     # Fees are sold as products here: no product of the connection has to be asked for.
-    lines = tuple(line.model_copy(update={"sku": line.sku or line.name, "kind": "product"}) for line in case.order.lines)
+    lines = tuple(line.model_copy(update={"sku": line.sku or line.name, "kind": LineKind.PRODUCT}) for line in case.order.lines)
     order = case.order.model_copy(update={"lines": lines})
     refs = OrderRefs("shop-order-1", "11x1", "12x1", "Anna", dict.fromkeys(skus, item), status="Created")
     with guarded(Guard()):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("core", "mapping", "connectors", "ledger", "pipelines", "web", "sandbox")
+PACKAGES = ("core", "mapping", "connectors", "ledger", "pipelines", "web", "console", "sandbox")
 PRODUCT = tuple(name for name in PACKAGES if name != "sandbox")
 ENTRY_POINTS = ("cli", "worker")
 

@@ -137,7 +137,8 @@ class Ask(Protocol):
 
 def fill(kind: Kind, values: dict[str, Any], ask: Ask, *, attended: bool) -> list[str]:
     """Ask for what `values` lacks. The environment variables that are to be set. A secret typed here goes into the
-    environment of this process, for the test, and nowhere else."""
+    environment of this process, for the test, and nowhere else.
+    """
     name = str(values["name"])
     for question in questions(kind):
         if question.key in values or not (question.required or attended):

@@ -1,0 +1,50 @@
+"""What commands share: options, exit codes, and opening the configuration, the ledger and the connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from core.settings import Settings
+from ledger import Ledger, migrate
+from pipelines import wiring
+from pipelines.context import Context
+
+OK: Final = 0
+PROBLEM: Final = 1
+USAGE: Final = 2
+
+DEFAULT: Final = Path("orderwire.toml")
+File = Annotated[Path, typer.Option("--config", "-c", envvar="ORDERWIRE_CONFIG", help="The configuration file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def load(file: Path) -> Settings:
+
+    return wiring.load(file)
+
+
+@contextmanager
+def open_ledger(settings: Settings) -> Iterator[Ledger]:
+    """The ledger, with the schema that this program needs."""
+    ledger = Ledger.open(wiring.ledger_url(settings.ledger), lease=settings.ledger.lease)
+    try:
+        migrate.require_current(ledger.db)
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def open_context(settings: Settings) -> Iterator[Context]:
+    """Connections and ledger, for a command that asks a store."""
+    wired = wiring.build(settings)
+    try:
+        with open_ledger(settings) as ledger:
+            yield wiring.context(settings, ledger, wired)
+    finally:
+        wired.close()
