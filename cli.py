@@ -5,25 +5,26 @@ Exit codes: 0 all is well, 1 a problem was found, 2 wrong usage or configuration
 
 from __future__ import annotations
 
+import errno
 import signal
+import socket
 import sys
+import tempfile
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console import config, jobs, stores
-from console.opening import DEFAULT, PROBLEM, USAGE, File, load, load_settings_of
-from core import logs
+from console.opening import DEFAULT, PROBLEM, USAGE, File, load
 from core.errors import ConfigurationProblem, OrderwireError
-from core.redaction import redact
 
 if TYPE_CHECKING:
     from core.settings import Settings
-    from ledger import Ledger
     from pipelines.context import Context
     from pipelines.metrics import Metrics
 
@@ -35,3 +36,274 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True, rich_markup_mode=None)
+jobs_app = typer.Typer(help="See every job, and mend what failed.", no_args_is_help=True, rich_markup_mode=None)
+db_app = typer.Typer(help="Look after the database.", no_args_is_help=True, rich_markup_mode=None)
+
+LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
+
+
+@app.callback()
+def _globally(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")] = False,
+) -> None:
+    """Options that stand before the command (`main` finds `--debug` anywhere)."""
+
+
+app.command()(config.init)
+app.command()(config.check)
+config_app.command("show")(config.show)
+config_app.command("validate")(config.validate)
+jobs_app.command("list")(jobs.list_jobs)
+jobs_app.command("show")(jobs.show)
+jobs_app.command("retry")(jobs.retry)
+jobs_app.command("skip")(jobs.skip)
+app.command()(stores.fetch)
+app.command()(stores.backfill)
+db_app.command("upgrade")(stores.db_upgrade)
+app.add_typer(config_app, name="config")
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(db_app, name="db")
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+def _stop_on_signals() -> threading.Event:
+    """Set by SIGTERM and SIGINT: end what runs, start nothing new."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+@contextmanager
+def _running(settings: Settings, *, upgrade: bool, log_level: str) -> Iterator[tuple[Context, Metrics]]:
+    """Everything that a process which carries orders has, from the logs to the connections."""
+    from core import logs
+    from ledger import Ledger, migrate
+    from pipelines import wiring
+    from pipelines.metrics import Metrics
+
+    if log_level not in logs.LEVELS:
+        raise ConfigurationProblem(
+            f"There is no log level {log_level!r}. What to do: use one of {', '.join(logs.LEVELS)}."
+        )
+    logs.configure(level=log_level)
+    metrics = Metrics()
+    ledger = Ledger.open(
+        wiring.ledger_url(settings.ledger), lease=settings.ledger.lease, pool_size=settings.worker.threads + WEB_POOL
+    )
+    wired = wiring.build(settings, observe=metrics.observe, clock=ledger.clock)
+    try:
+        if upgrade:
+            migrate.upgrade(ledger.db)
+        migrate.require_current(ledger.db)
+        yield wiring.context(settings, ledger, wired, counted=metrics.counted), metrics
+    finally:
+        ledger.close()
+        wired.close()
+
+
+WEB_POOL = 8
+"""Database connections beside those of the worker threads."""
+
+
+@app.command()
+def up(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
+    """Run everything in one process: web, workers, schedules. Brings the database up to date first."""
+    from web.serve import listen
+
+    settings = load(file)
+    stop = _stop_on_signals()
+    with (
+        listen(settings.web.host, settings.web.port) as bound,
+        _running(settings, upgrade=True, log_level=log_level) as (context, metrics),
+    ):
+        _serve_and_work(settings, context, metrics, bound, stop)
+
+
+def _serve_and_work(
+    settings: Settings, context: Context, metrics: Metrics, bound: socket.socket, stop: threading.Event
+) -> None:
+    from pipelines.engine import Engine
+    from web.app import create_app
+    from web.serve import address, serve
+    from web.state import WebState
+
+    engine = Engine(context, threads=settings.worker.threads, tick=settings.worker.tick, local=True)
+    engine.start()
+    try:
+        typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
+        if not stop.is_set():
+            serve(create_app(WebState(context, metrics, engine.nudge, settings.web.max_body, engine.trouble)), bound)
+    finally:
+        engine.stop()
+
+
+@app.command()
+def web(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
+    """Run the web process alone: takes in deliveries. Workers run apart, with `orderwire worker`."""
+    from web.app import create_app
+    from web.serve import address, listen, serve
+    from web.state import WebState
+
+    settings = load(file)
+    _stop_on_signals()
+    with _running(settings, upgrade=False, log_level=log_level) as (context, metrics), _bell(settings) as nudge:
+        bound = listen(settings.web.host, settings.web.port)
+        typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
+        serve(create_app(WebState(context, metrics, nudge, settings.web.max_body)), bound)
+        bound.close()
+
+
+@contextmanager
+def _bell(settings: Settings) -> Iterator[Callable[[], object]]:
+    """Tells workers elsewhere that there may be work; without a broker their tickers look by themselves."""
+    if not settings.worker.broker:
+        yield lambda: None
+        return
+    import worker as dramatiq_worker
+    from pipelines import wiring
+    from pipelines.broker import redis_broker
+
+    nudger = dramatiq_worker.sender(redis_broker(wiring.worker_settings(settings.worker).broker))
+    try:
+        yield nudger.nudge
+    finally:
+        nudger.close()
+
+
+@app.command()
+def worker(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
+    """Run workers alone: they carry out jobs, poll stores and keep schedules."""
+    import worker as dramatiq_worker
+    from pipelines import wiring
+
+    settings = load(file)
+    stop = _stop_on_signals()
+    with _running(settings, upgrade=False, log_level=log_level) as (context, _):
+        if not dramatiq_worker.run(context, wiring.worker_settings(settings.worker), stop):
+            typer.echo("Not every job ended in time; another process takes over what was left.", err=True)
+            raise typer.Exit(PROBLEM)
+
+
+DEMO = """
+[ledger]
+url = "sqlite:///{folder}/orderwire.db"
+[web]
+port = {port}
+[[connection]]
+name = "form"
+connector = "orderform"
+webhook_secrets = ["file:{folder}/hook_secret"]
+[[connection]]
+name = "crm"
+connector = "vtiger"
+url = "{crm}"
+username = "apiuser"
+access_key = "file:{folder}/access_key"
+owners = {{ sales = "20x2", sara = "19x7", tom = "19x8" }}
+currencies = {{ EUR = "21x1" }}
+unknown_product = "UNLISTED"
+[[flow]]
+name = "orders"
+source = "form"
+target = "crm"
+owner = "sales"
+"""
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Orderwire itself; 0 takes a free port.")] = 8700,
+    crm_port: Annotated[int, typer.Option(help="The sandbox CRM.")] = 8701,
+    store_port: Annotated[int, typer.Option(help="The sandbox store.")] = 8702,
+    log_level: LogLevel = "warning",
+) -> None:
+    """Try it out: everything in one process, with a web store and a CRM made of cardboard. Keeps nothing afterwards."""
+    import base64
+    import secrets
+
+    from sandbox.crm.app import crm_app
+    from sandbox.crm.seed import load as load_crm
+    from sandbox.serve import running
+    from sandbox.store.app import store_app
+    from web.serve import address, listen
+
+    stop = _stop_on_signals()
+    hook_secret, access_key = base64.b64encode(secrets.token_bytes(24)).decode(), secrets.token_hex(8)
+    crm = crm_app(access_key=access_key)
+    load_crm(crm.service, {"products": [{"productname": "Unlisted article", "productcode": "UNLISTED"}]})
+    with ExitStack() as house, _ports_in_words():
+        folder = Path(house.enter_context(tempfile.TemporaryDirectory(prefix="orderwire-demo-")))
+        (folder / "hook_secret").write_text(f"whsec_{hook_secret}", encoding="utf-8")
+        (folder / "access_key").write_text(access_key, encoding="utf-8")
+        bound = house.enter_context(listen("127.0.0.1", port))
+        crm_at = house.enter_context(running(crm, port=crm_port))
+        hook = f"{address(bound)}/hooks/form"
+        shop = house.enter_context(running(store_app(hook=hook, secret=hook_secret, crm_url=crm_at), port=store_port))
+        text = DEMO.format(folder=folder, port=port, crm=crm_at)
+        file = folder / DEFAULT
+        file.write_text(text, encoding="utf-8")
+        settings = load(file)
+        context, metrics = house.enter_context(_running(settings, upgrade=True, log_level=log_level))
+        typer.echo(f"The store:  {shop}   fill in the order form ...")
+        typer.echo(f"The CRM:    {crm_at}   ... and see account, contact and order arrive")
+        typer.echo(f"Its jobs:   {sys.executable} cli.py jobs list --config {file}")
+        _serve_and_work(settings, context, metrics, bound, stop)
+
+
+@contextmanager
+def _ports_in_words() -> Iterator[None]:
+    """A port that is taken is a usage error like others."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise ConfigurationProblem(
+            "A port of the sandbox is taken. What to do: end what uses it, or choose others, see `orderwire demo --help`."
+        ) from None
+
+
+# -- the entry ---------------------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. Errors are printed as sentences, with where they arose only under --debug."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        app(args=[argument for argument in given if argument != "--debug"], prog_name="orderwire")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except OrderwireError as error:
+        _report(str(error) if debug else error.message, debug=debug)
+        return USAGE if isinstance(error, ConfigurationProblem) else PROBLEM
+    except Exception as error:  # noqa: BLE001 - the last resort of the command line: a sentence instead of a traceback
+        _report(_last_words(error), debug=debug)
+        return PROBLEM
+    return 0
+
+
+def _last_words(error: Exception) -> str:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if isinstance(error, SQLAlchemyError):
+        what = "What to do: see whether it runs and [ledger] is right; --debug shows more."
+        return f"The database does not answer ({type(error).__name__}). {what}"
+    return (
+        f"Orderwire stumbled ({type(error).__name__}). What to do: run it again with --debug and report what it shows."
+    )
+
+
+def _report(message: str, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"{message}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -176,7 +176,7 @@ def measure(engine: str, crm_ms: int, orders: int, postgres: PostgresServer | No
             with Script(crm, THREADS) as script:
                 warm_up(shop, product, watch, script)
                 httpx.post(f"{crm}/sandbox/faults", json={"latency_ms": crm_ms}).raise_for_status()
-                case = compare(shop, product, watch, script, orders, ROUNDS[crm_ms])
+                case = compare(shop, product, watch, script, orders, ROUNDS[crm_ms], child.pid)
             case.accept = at_rate(product, shop.orders(RATE * RATE_SECONDS, new_share=NEW_SHARE), RATE)
             case.rss_mb = peak_memory(child.pid)
         return case
@@ -190,7 +190,7 @@ def warm_up(shop: Shop, product: str, watch: Watch, script: Script) -> None:
     script.run(script.prepare(first))
 
 
-def compare(shop: Shop, product: str, watch: Watch, script: Script, orders: int, rounds: int) -> Case:
+def compare(shop: Shop, product: str, watch: Watch, script: Script, orders: int, rounds: int, pid: int) -> Case:
     """Both in turn, so that what else the machine does falls on both."""
     ratios: list[float] = []
     ours: list[float] = []
@@ -198,10 +198,20 @@ def compare(shop: Shop, product: str, watch: Watch, script: Script, orders: int,
     calls: dict[bool, list[int]] = {True: [], False: []}
     for _ in range(rounds):
         deliveries = shop.orders(orders // rounds, new_share=NEW_SHARE)
-        took = script.run(script.prepare(deliveries))
+        works = script.prepare(deliveries)
+        bare_cpu = time.process_time()
+        took = script.run(works)
+        bare_cpu = time.process_time() - bare_cpu
+        own_cpu = cpu_seconds(pid)
         began, taken = flood(product, deliveries)
         ended = watch.all_settled(deliveries[0].id, len(deliveries))
-        print(f"  bare {len(deliveries) / took:.0f}/s, product {len(deliveries) / (ended - began):.0f}/s, taken in {taken - began:.1f} s", flush=True)
+        own_cpu = cpu_seconds(pid) - own_cpu
+        count = len(deliveries)
+        print(
+            f"  bare {count / took:.0f}/s ({bare_cpu / count * 1000:.1f} ms CPU an order), product "
+            f"{count / (ended - began):.0f}/s ({own_cpu / count * 1000:.1f} ms), taken in {taken - began:.1f} s",
+            flush=True,
+        )
         bare.append(len(deliveries) / took)
         ours.append(len(deliveries) / (ended - began))
         ratios.append(ours[-1] / bare[-1])
@@ -209,6 +219,12 @@ def compare(shop: Shop, product: str, watch: Watch, script: Script, orders: int,
         for item in deliveries:
             calls[item.new_customer].append(counted[item.id])
     return Case(ratios, statistics.median(ours), statistics.median(bare), [], 0.0, max(calls[True]), max(calls[False]))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(pid: int) -> float:

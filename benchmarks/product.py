@@ -87,6 +87,7 @@ def main(database: str, crm: str, threads: int) -> None:
     app = create_app(WebState(context, metrics, engine.nudge, trouble=engine.trouble))
     bound = listening_socket()
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+    if os.environ.get('SWI'): sys.setswitchinterval(float(os.environ['SWI']))
     engine.start()
     print(f"http://127.0.0.1:{bound.getsockname()[1]}", flush=True)
     server.run(sockets=[bound])

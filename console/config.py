@@ -5,52 +5,54 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
-from connectors.roles import Finding
-from console import setup
 from console.opening import DEFAULT, OK, PROBLEM, USAGE, AsJson, File, open_ledger
 from console.output import print_findings, print_json, print_table
-from core import config
 from core.errors import ConfigurationProblem
-from core.settings import Settings
-from pipelines import wiring
-from pipelines.broker import eviction_policy
+
+if TYPE_CHECKING:
+    from connectors.roles import Finding
+    from core.settings import Settings
 
 
 def validate(file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Say everything that is wrong with the configuration, secrets that are not there included."""
+    from core import config
+    from pipelines import wiring
+
     reading = config.read(file, wiring.kinds())
     if as_json:
         print_json({"ok": not reading.problems, "problems": [asdict(problem) for problem in reading.problems]})
         raise typer.Exit(USAGE if reading.problems else OK)
-    if reading.problems or reading.settings is None:
-        raise config.ConfigProblems(reading.problems)
-    settings = reading.settings
+    settings = reading.required()
     typer.echo(f"{file}: all is well ({len(settings.connections)} connections, {len(settings.flows)} flows).")
 
 
 def show(file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Show every setting and where its value comes from. Secrets are shown as references, never by value."""
+    from core import config
+    from core.values import values
+    from pipelines import wiring
+
     reading = config.read(file, wiring.kinds(), with_secrets=False)
-    shown = config.values(reading)
+    shown = values(reading)
     if as_json:
         print_json([asdict(value) for value in shown])
     else:
         print_table(("setting", "value", "from"), [(value.path, value.value, value.origin) for value in shown])
-    if reading.problems:
-        raise config.ConfigProblems(reading.problems)
+    reading.required()
 
 
 def check(file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Look at every connection: address, login, rights and fields. Writes nothing; says what to do."""
-    reading = config.read(file, wiring.kinds(), with_secrets=False)
-    if reading.settings is None or reading.problems:
-        raise config.ConfigProblems(reading.problems)
-    settings = reading.settings
+    from console import setup
+    from core import config
+    from pipelines import wiring
+
+    settings = config.load(file, wiring.kinds(), with_secrets=False)
     found = [("ledger", finding) for finding in _check_ledger(settings)]
     found += [(one.name, finding) for one in settings.connections for finding in setup.look(one)]
     if as_json:
@@ -62,6 +64,11 @@ def check(file: File = DEFAULT, as_json: AsJson = False) -> None:
 
 
 def _check_ledger(settings: Settings) -> list[Finding]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from connectors.roles import Finding
+    from pipelines import wiring
+    from pipelines.broker import eviction_policy
 
     try:
         with open_ledger(settings):
@@ -95,6 +102,9 @@ def init(
     flow: Annotated[bool, typer.Option(help="Also add the flow from store to CRM, once there is one of each.")] = True,
 ) -> None:
     """Add a connection: asks for its settings, tests it, writes the configuration. Secrets are never written down."""
+    from console import setup
+    from pipelines import wiring
+
     kinds = wiring.kinds()
     connector = connector or _ask(f"Kind of system ({', '.join(kinds)})")
     if connector not in kinds:

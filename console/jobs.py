@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,10 @@ from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_ledger
 from console.output import print_json, print_table, when
 from core.errors import ConfigurationProblem, OrderwireError
 from core.keys import Key
-from ledger import Ledger
-from ledger.jobs import STATES, JobView
+
+if TYPE_CHECKING:
+    from ledger import Ledger
+    from ledger.jobs import JobView
 
 JobId = Annotated[int, typer.Argument(help="The job's number, as `jobs list` shows it.", metavar="JOB")]
 
@@ -27,9 +29,11 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, the newest first: one for each order, with its state and what it waits for."""
+    from ledger.jobs import STATES
+
     if state and state not in STATES:
         raise ConfigurationProblem(f"There is no state {state!r}. What to do: use one of {', '.join(STATES)}.")
-    with open_ledger(load(file)) as ledger:
+    with open_ledger(load(file, with_secrets=False)) as ledger:
         found = ledger.jobs.list(state=state, flow=flow, search=search, limit=limit)
     if as_json:
         print_json([asdict(job) for job in found])
@@ -52,18 +56,18 @@ def list_jobs(
 
 def show(job: JobId, file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Show one job: every attempt, every delivery, and the records that it led to."""
-    with open_ledger(load(file)) as ledger:
+    with open_ledger(load(file, with_secrets=False)) as ledger:
         view = _job(ledger, job)
         attempts = ledger.jobs.attempts(job)
         events = ledger.inbox.events(Key.parse(view.key))
         links = ledger.links.of_key(view.key)
-    whole = {"job": asdict(view), "attempts": attempts, "events": events, "links": [asdict(link) for link in links]}
+    link_rows = [asdict(link) for link in links]
     if as_json:
-        print_json(whole)
+        print_json({"job": asdict(view), "attempts": attempts, "events": events, "links": link_rows})
         return
     facts = asdict(view) | {"warnings": "\n".join(view.warnings)}
     print_table(("job", str(job)), [(name, str(value)) for name, value in facts.items() if str(value)])
-    for title, rows in (("attempts", attempts), ("deliveries", events), ("links", whole["links"])):
+    for title, rows in (("attempts", attempts), ("deliveries", events), ("links", link_rows)):
         typer.echo(f"\n{title}: {len(rows)}")
         for row in rows:
             typer.echo("  " + ", ".join(f"{key}={value}" for key, value in row.items() if value not in ("", None, [])))
@@ -71,8 +75,8 @@ def show(job: JobId, file: File = DEFAULT, as_json: AsJson = False) -> None:
 
 def retry(jobs: Annotated[list[int], typer.Argument(help="Numbers of jobs.")], file: File = DEFAULT) -> None:
     """Run jobs again now, from the newest state of their records. The running Orderwire takes them up."""
-    with open_ledger(load(file)) as ledger:
-        _each(jobs, lambda job: ledger.jobs.retry(_job(ledger, job).id), "is due again")
+    with open_ledger(load(file, with_secrets=False)) as ledger:
+        _each(ledger, jobs, ledger.jobs.retry, "is due again")
 
 
 def skip(
@@ -83,8 +87,8 @@ def skip(
     """Set jobs aside for good. A newer state of the order wakes its job again."""
     if not reason.strip():
         raise ConfigurationProblem("A reason is missing. What to do: say why with --reason.")
-    with open_ledger(load(file)) as ledger:
-        _each(jobs, lambda job: ledger.jobs.skip(_job(ledger, job).id, reason.strip()), "is skipped")
+    with open_ledger(load(file, with_secrets=False)) as ledger:
+        _each(ledger, jobs, lambda job: ledger.jobs.skip(job, reason.strip()), "is skipped")
 
 
 def _job(ledger: Ledger, job: int) -> JobView:
@@ -94,11 +98,16 @@ def _job(ledger: Ledger, job: int) -> JobView:
     return view
 
 
-def _each(jobs: Sequence[int], change: Callable[[int], bool], done: str) -> None:
-    failed = [job for job in jobs if not change(job)]
+def _each(ledger: Ledger, jobs: Sequence[int], change: Callable[[int], bool], done: str) -> None:
+    """All or none of them must exist; then each is changed where its state allows it."""
     for job in jobs:
-        typer.echo(
-            f"Job {job} {done}." if job not in failed else f"Job {job} cannot be changed now: it runs, or it is over."
-        )
+        _job(ledger, job)
+    failed = 0
+    for job in dict.fromkeys(jobs):
+        if change(job):
+            typer.echo(f"Job {job} {done}.")
+        else:
+            failed += 1
+            typer.echo(f"Job {job} is {_job(ledger, job).state} and cannot be changed now.", err=True)
     if failed:
         raise typer.Exit(PROBLEM)

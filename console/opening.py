@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from core.settings import Settings
-from ledger import Ledger, migrate
-from pipelines import wiring
-from pipelines.context import Context
+if TYPE_CHECKING:
+    from core.settings import Settings
+    from ledger import Ledger
+    from pipelines.context import Context
 
 OK: Final = 0
 PROBLEM: Final = 1
@@ -23,14 +23,19 @@ File = Annotated[Path, typer.Option("--config", "-c", envvar="ORDERWIRE_CONFIG",
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
-def load(file: Path) -> Settings:
+def load(file: Path, *, with_secrets: bool = True) -> Settings:
+    """The configuration; raises with everything that is wrong. What only reads the ledger needs no shop's secrets."""
+    from pipelines import wiring
 
-    return wiring.load(file)
+    return wiring.load(file, with_secrets=with_secrets)
 
 
 @contextmanager
 def open_ledger(settings: Settings) -> Iterator[Ledger]:
     """The ledger, with the schema that this program needs."""
+    from ledger import Ledger, migrate
+    from pipelines import wiring
+
     ledger = Ledger.open(wiring.ledger_url(settings.ledger), lease=settings.ledger.lease)
     try:
         migrate.require_current(ledger.db)
@@ -42,6 +47,8 @@ def open_ledger(settings: Settings) -> Iterator[Ledger]:
 @contextmanager
 def open_context(settings: Settings) -> Iterator[Context]:
     """Connections and ledger, for a command that asks a store."""
+    from pipelines import wiring
+
     wired = wiring.build(settings)
     try:
         with open_ledger(settings) as ledger:

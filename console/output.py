@@ -6,28 +6,33 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
 
-from connectors.roles import Finding
+    from connectors.roles import Finding
 
 
 def console(*, errors: bool = False) -> Console:
-    console = Console(stderr=errors, highlight=False, markup=False, emoji=False)
-    return (
-        console
-        if console.is_terminal
-        else Console(stderr=errors, highlight=False, markup=False, emoji=False, width=160)
-    )
+    """Standard output (or error) as it is now; wide where nobody looks at it on a terminal."""
+    from rich.console import Console
+
+    made = Console(stderr=errors, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = 160
+    return made
 
 
 def print_json(value: Any) -> None:
+    """One JSON document."""
     sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False, indent=2) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns under their titles; text that is too long goes on in the next line."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -37,10 +42,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def when(moment: datetime) -> str:
+    """To the second; the column says that it is UTC."""
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def print_findings(found: Sequence[tuple[str, Finding]]) -> None:
+    """What `check` and `init` found: (connection, finding)."""
     signs = {"ok": "ok", "warning": "WARNING", "problem": "PROBLEM"}
     rows = [
         (name, signs[f.level], f.subject, f.message + (f"\nWhat to do: {f.what_to_do}" if f.what_to_do else ""))

@@ -108,9 +108,7 @@ def flow_for(reading: Reading, name: str) -> dict[str, str] | None:
 
 def connection(reading: Reading, name: str) -> ConnectionSettings:
     """The settings of one connection of what was read; raises `core.config.ConfigProblems`."""
-    if reading.settings is None:
-        raise config.ConfigProblems(reading.problems)
-    return reading.settings.connection(name)
+    return reading.required().connection(name)
 
 
 def look(settings: ConnectionSettings) -> list[Finding]:

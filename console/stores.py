@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from console.opening import DEFAULT, AsJson, File, load, open_context
 from console.output import console, print_json
 from core.clock import parse_utc
 from core.errors import ConfigurationProblem, OrderwireError
-from core.settings import FlowSettings
-from ledger import Ledger, migrate
-from pipelines import polling, wiring
-from pipelines.context import Context
+
+if TYPE_CHECKING:
+    from core.settings import FlowSettings
+    from pipelines.context import Context
 
 
 def fetch(
@@ -26,6 +25,8 @@ def fetch(
     file: File = DEFAULT,
 ) -> None:
     """Ask a store for one order by its number, and send it on."""
+    from pipelines import polling
+
     settings = load(file)
     settings.connection(connection)
     with open_context(settings) as context:
@@ -49,9 +50,7 @@ def _moment(text: str) -> datetime:
     try:
         return parse_utc(text)
     except ValueError:
-        raise typer.BadParameter(
-            "a day or time like 2026-03-01 or 2026-03-01T08:00+01:00 (UTC where no offset is given)"
-        ) from None
+        raise typer.BadParameter(f"{text!r} is not a day or time like 2026-03-01 or 2026-03-01T08:00+01:00") from None
 
 
 def backfill(
@@ -86,6 +85,10 @@ def _backfill_one(
     context: Context, flow: FlowSettings, span: tuple[datetime, datetime], *, dry_run: bool
 ) -> tuple[int, int]:
 
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from pipelines import polling
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(errors=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(flow.name, total=None)
@@ -100,7 +103,10 @@ def _backfill_one(
 
 def db_upgrade(file: File = DEFAULT) -> None:
     """Bring the database to the schema that this program needs. Safe to repeat."""
-    ledger = Ledger.open(wiring.ledger_url(load(file).ledger))
+    from ledger import Ledger, migrate
+    from pipelines import wiring
+
+    ledger = Ledger.open(wiring.ledger_url(load(file, with_secrets=False).ledger))
     try:
         before = migrate.current(ledger.db)
         migrate.upgrade(ledger.db)

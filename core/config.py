@@ -60,15 +60,6 @@ class ConfigProblems(ConfigurationProblem):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """One setting for `config show`: where it came from is `file:12`, `env:NAME` or `default`."""
-
-    path: str
-    value: str
-    origin: str
-
-
 @dataclass
 class Reading:
     """What was read: settings (None where they cannot be built), every problem, and where values came from."""
@@ -83,6 +74,12 @@ class Reading:
     """Every section that could be built, by its place."""
     names: dict[KeyPath, str] = field(default_factory=dict)
     """The names of connections and flows by their place."""
+
+    def required(self) -> Settings:
+        """The settings; raises `ConfigProblems` with everything that is wrong."""
+        if self.problems or self.settings is None:
+            raise ConfigProblems(self.problems)
+        return self.settings
 
     def problem(self, path: KeyPath, message: str, hint: str = "", *, missing_secret: bool = False) -> None:
         """Note a problem at this key."""
@@ -212,7 +209,9 @@ def _check_names(document: Mapping[str, Any], reading: Reading) -> None:
 
 def _check_flows(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
     """What flows say of connections, read from the raw tables: a mistake elsewhere in a section must not hide this."""
-    connections = {str(table.get("name")): table for _, table in _tables(document, "connection", Reading(reading.file))}
+    connections: dict[str, Mapping[str, Any]] = {}
+    for _, table in _tables(document, "connection", Reading(reading.file)):
+        connections.setdefault(str(table.get("name")), table)
     roles = {name: kind.role if (kind := kinds.get(str(c.get("connector")))) else "" for name, c in connections.items()}
     ways: dict[tuple[str, str, str], str] = {}
     for path, flow in _tables(document, "flow", Reading(reading.file)):
@@ -226,8 +225,9 @@ def _check_flows(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading
         if way in ways:
             reading.problem(path, f"the flow {ways[way]!r} goes from {source} to {target} already")
         ways.setdefault(way, reading.names[path])
-        if isinstance(owner, str):
-            _check_owner(path, owner, target, connections.get(target, {}).get("owners", {}), reading)
+        kind = kinds.get(str(connections[target].get("connector"))) if target in connections else None
+        if isinstance(owner, str) and kind is not None and "owners" in kind.model.model_fields:
+            _check_owner(path, owner, target, connections[target].get("owners", {}), reading)
 
 
 def _check_end(path: KeyPath, end: str, name: str, role: str, roles: Mapping[str, str], reading: Reading) -> None:
@@ -263,7 +263,7 @@ def secrets(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, SecretRef
             yield from secrets(item, (*path, place))
 
 
-_REFERENCE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/.+")
+_REFERENCE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
 
 
 def _raw_secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, SecretRef]]:
@@ -280,10 +280,9 @@ def _raw_secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, SecretRef
 
 def _check_secrets(document: Mapping[str, Any], reading: Reading) -> None:
     found = [(path + below, ref) for path, section in reading.parts.items() for below, ref in secrets(section)]
+    built = reading.parts.keys()
     found += [
-        item
-        for item in _raw_secrets(document, ())
-        if item[0][:1] not in reading.parts and item[0][:2] not in reading.parts
+        (path, ref) for path, ref in _raw_secrets(document, ()) if path[:1] not in built and path[:2] not in built
     ]
     for path, reference in found:
         try:
@@ -368,35 +367,4 @@ def read(file: str | Path, kinds: Mapping[str, Kind], *, with_secrets: bool = Tr
 
 def load(file: str | Path, kinds: Mapping[str, Kind], *, with_secrets: bool = True) -> Settings:
     """The settings; raises `ConfigProblems` with everything that is wrong."""
-    reading = read(file, kinds, with_secrets=with_secrets)
-    if reading.problems or reading.settings is None:
-        raise ConfigProblems(reading.problems)
-    return reading.settings
-
-
-def values(reading: Reading) -> list[Value]:
-    """Every setting with its value and where it came from, for `config show`. Secrets are shown as references."""
-    return [value for path, section in reading.parts.items() for value in _values(section, path, reading)]
-
-
-def _values(item: Any, path: KeyPath, reading: Reading) -> Iterator[Value]:
-    if isinstance(item, BaseModel):
-        for name in type(item).model_fields:
-            yield from _values(getattr(item, name), (*path, name), reading)
-    elif isinstance(item, Mapping) and item:
-        for key, below in item.items():
-            yield from _values(below, (*path, str(key)), reading)
-    else:
-        yield Value(reading.shown(path), _text(item), reading.origin(path))
-
-
-def _text(item: Any) -> str:
-    if isinstance(item, SecretRef):
-        return item.reference
-    if item is None:
-        return ""
-    if isinstance(item, bool):
-        return str(item).lower()
-    if isinstance(item, list | tuple):
-        return ", ".join(_text(below) for below in item)
-    return "{}" if isinstance(item, Mapping) else str(item)
+    return read(file, kinds, with_secrets=with_secrets).required()

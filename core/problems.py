@@ -84,6 +84,7 @@ _WORDS: Final[dict[str, str]] = {
     "string_pattern_mismatch": "`{key}` cannot be {value}: it must look like {pattern}",
 }
 _PATTERNS: Final[dict[str, str]] = {
+    r"^([A-Z]{2})?$": "a country's two capital letters (ISO 3166), as DE",
     r"^[a-z][a-z0-9_-]{0,31}$": "a short name in lower case: a letter, then letters, digits, _ or - (32 at most)",
 }
 _SENSITIVE_KEY: Final = re.compile(r"secret|password|access_key|token|api_key", re.IGNORECASE)

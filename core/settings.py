@@ -78,11 +78,27 @@ class WebSettings(Section):
     """Bytes of a delivery."""
 
 
+OrderWord = Literal[
+    "draft", "pending", "on_hold", "confirmed", "completed", "cancelled", "refunded", "failed", "deleted", "unknown"
+]
+"""Where an order stands, in the common language (mapping.canonical.OrderStatus)."""
+PaymentWord = Literal["unpaid", "paid", "refunded", "unknown"]
+"""Whether money came in, in the common language (mapping.canonical.PaymentStatus)."""
+
+
 class ImportRules(Section):
     """Which orders travel. An order that does not is `skipped`, with the rule's name."""
 
-    statuses: tuple[str, ...] = ("pending", "on_hold", "confirmed", "completed", "cancelled", "refunded", "unknown")
-    payment: tuple[str, ...] = ("unpaid", "paid", "refunded", "unknown")
+    statuses: tuple[OrderWord, ...] = (
+        "pending",
+        "on_hold",
+        "confirmed",
+        "completed",
+        "cancelled",
+        "refunded",
+        "unknown",
+    )
+    payment: tuple[PaymentWord, ...] = ("unpaid", "paid", "refunded", "unknown")
     channels: tuple[str, ...] = ()
     """Empty: all."""
     minimum: Decimal | None = None
@@ -122,12 +138,12 @@ class FlowSettings(Section):
     owner_by: Literal["placed_by", "fixed"] = "placed_by"
     """placed_by: the rep who placed the order where the order says so, else `owner`."""
     rules: ImportRules = ImportRules()
-    statuses: dict[str, str] = Field(default_factory=dict)
+    statuses: dict[OrderWord, str] = Field(default_factory=dict)
     """Canonical order status -> the CRM's word, over the connector's own table."""
     delivery: MethodTable = MethodTable()
     payment: MethodTable = MethodTable()
     max_lines: int = Field(default=500, ge=1, le=10_000)
-    region: str = ""
+    region: str = Field(default="", pattern=r"^([A-Z]{2})?$")
     """ISO country for phone numbers without a country code where the address has none."""
 
 

@@ -9,7 +9,9 @@ import uuid
 from sqlalchemy.engine import URL
 
 from core.clock import Clock
+from ledger.alerts import Alerts
 from ledger.database import Database, DatabaseClock
+from ledger.figures import Figures
 from ledger.inbox import Inbox
 from ledger.jobs import Jobs
 from ledger.links import Links
@@ -31,6 +33,8 @@ class Ledger:
         self.links = Links(db)
         self.parties = Parties(db)
         self.states = States(db)
+        self.alerts = Alerts(db)
+        self.figures = Figures(db)
         self.cursors = Cursors(db)
         self.schedules = Schedules(db)
         self.lanes = Lanes(db, self.process, lease=lease)

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, Connection, CursorResult, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.sql.base import Executable
 
 from core.clock import Clock, from_micros, to_micros
+from ledger.prepared import Prepared
 
 SECOND: Final = 1_000_000
 CLOCK_AGE: Final = 30.0
+MEETINGS: Final = 5
+GROUP: Final = 16
+"""At most so many transactions share one commit (SQLite)."""
+_MET: Final = frozenset({"40P01", "40001"})
+"""deadlock_detected, serialization_failure: PostgreSQL undid everything, so that it can be done again."""
+
+T = TypeVar("T")
 
 Insert = postgresql.Insert | sqlite.Insert
+
+
+class Again(Exception):
+    """Two transactions met on the same new row: ours is undone and repeated. Only raised by the work of `transact`."""
 
 
 class Database:
@@ -33,8 +47,9 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock = clock
         self._lock = threading.RLock()
-        self._clock_base = 0
-        self._read_at = -2 * CLOCK_AGE
+        self._queue: deque[_Item] = deque()
+        self._asking = threading.Lock()
+        self._reading: tuple[int, float] | None = None
         if self.is_sqlite:
             self._open_sqlite(pool_size)
         else:
@@ -47,9 +62,15 @@ class Database:
         if self.url.database and self.url.database != ":memory:":
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         arguments = {"check_same_thread": False, "isolation_level": None, "timeout": 15.0}
-        self._writer = sa.create_engine(self.url, poolclass=StaticPool, connect_args=arguments)
+        # hide_parameters: what is written are people's orders; an error's text goes to the log.
+        self._writer = sa.create_engine(self.url, poolclass=StaticPool, connect_args=arguments, hide_parameters=True)
         self._reader = sa.create_engine(
-            self.url, poolclass=QueuePool, pool_size=pool_size, max_overflow=20, connect_args=arguments
+            self.url,
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=20,
+            connect_args=arguments,
+            hide_parameters=True,
         )
         sa_event.listen(self._writer, "connect", _prepare_writer)
         sa_event.listen(self._writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -58,6 +79,7 @@ class Database:
     def _open_postgresql(self, pool_size: int) -> None:
         self._writer = sa.create_engine(
             self.url,
+            hide_parameters=True,
             pool_size=pool_size,
             max_overflow=4,
             pool_timeout=10,
@@ -84,17 +106,35 @@ class Database:
 
     def micros(self) -> int:
         """The database's clock as this process knows it: read anew every half minute, so that hosts whose clocks differ
-        still agree. On SQLite (one machine) or with an injected clock, that clock.
+        still agree; not ahead of it. On SQLite (one machine) or with an injected clock, that clock.
         """
         if self.is_sqlite or self.clock is not None:
             return to_micros((self.clock or Clock()).now())
-        age = time.monotonic() - self._read_at
-        if age > CLOCK_AGE:
+        reading = self._reading
+        if reading is None or time.monotonic() - reading[1] > CLOCK_AGE:
+            reading = self._read_clock(reading)
+        return reading[0] + int((time.monotonic() - reading[1]) * SECOND)
+
+    def _read_clock(self, known: tuple[int, float] | None) -> tuple[int, float]:
+        # One thread asks, the others go on with what is known: nobody who holds a connection waits for a second one.
+        if not self._asking.acquire(blocking=known is None) and known is not None:
+            return known
+        try:
+            if self._reading is not None and self._reading is not known:
+                return self._reading  # somebody else asked meanwhile
             with self._reader.connect() as connection:
-                began = time.monotonic()
-                self._clock_base = int(connection.execute(sa.select(self.now)).scalar_one())
-            self._read_at, age = began, time.monotonic() - began
-        return self._clock_base + int(age * SECOND)
+                base = int(connection.execute(sa.select(self.now)).scalar_one())
+                reading = (base, time.monotonic())
+        except SQLAlchemyError:
+            if known is None:
+                raise
+            # The database is away: what is known stays good, and nobody asks again for a while.
+            now = time.monotonic()
+            reading = (known[0] + int((now - known[1]) * SECOND), now)
+        finally:
+            self._asking.release()
+        self._reading = reading
+        return reading
 
     # -- working ---------------------------------------------------------------------------------------------------
 
@@ -102,19 +142,58 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One short transaction. Never call out to another system within."""
         if not self.is_sqlite:
+            self.micros()  # if the clock is to be read anew, then before this thread holds a connection
             with self._writer.begin() as connection:
                 yield connection
             return
         with self._lock, self._writer.begin() as connection:
             yield connection
 
-    def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[sa.Row[Any]]:
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """`work` as one short transaction, repeated from its start when PostgreSQL undid it because two transactions met on
+        the same rows in a different order. On SQLite the work of threads that wait for one another shares one commit.
+        """
+        return _repeated(lambda: self._grouped(work) if self.is_sqlite else self._once(work))
+
+    def _once(self, work: Callable[[Connection], T]) -> T:
+        with self.write() as connection:
+            return work(connection)
+
+    def execute(self, statement: Executable | Prepared, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """A single writing statement as a transaction of its own; its RETURNING rows (PostgreSQL: one round trip)."""
         if self.is_sqlite:
-            with self._lock, self._writer.begin() as connection:
-                return _rows(connection.execute(statement, parameters))
-        with self._reader.connect() as connection:
-            return _rows(connection.execute(statement, parameters))
+            return self._grouped(lambda connection: _run(connection, statement, parameters))
+        return _repeated(lambda: self.rows(statement, parameters))
+
+    def _grouped(self, work: Callable[[Connection], T]) -> T:
+        """Queue for the one writer. Whoever gets it does all that waits, in one transaction with a savepoint each, and
+        commits once: under load that spares most of the disk's waits. Nobody returns before the commit.
+        """
+        item = _Item(work)
+        self._queue.append(item)
+        with self._lock:
+            while not item.done:
+                self._commit_together([self._queue.popleft() for _ in range(min(len(self._queue), GROUP))])
+        if item.error is not None:
+            raise item.error
+        return item.value  # type: ignore[no-any-return]
+
+    def _commit_together(self, items: list[_Item]) -> None:
+        try:
+            with self._writer.begin() as connection:
+                if len(items) == 1:
+                    items[0].value = items[0].work(connection)
+                    return
+                for item in items:
+                    item.within_savepoint(connection)
+        except BaseException as error:
+            for item in items:
+                item.error = item.error or error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for item in items:
+                item.done = True
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -122,10 +201,39 @@ class Database:
         with self._reader.connect() as connection:
             yield connection
 
-    def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[sa.Row[Any]]:
+    def rows(self, statement: Executable | Prepared, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """All rows of one query."""
+        if isinstance(statement, Prepared):
+            return self._straight(statement, parameters or {})
         with self._reader.connect() as connection:
-            return _rows(connection.execute(statement, parameters))
+            return _run(connection, statement, parameters)
+
+    def _straight(self, statement: Prepared, parameters: Mapping[str, Any]) -> list[Any]:
+        """On a connection of the pool, each statement committed by itself: one round trip."""
+        if self.is_sqlite:
+            pooled = self._reader.raw_connection()
+        else:
+            pooled = self._writer.raw_connection()
+            pooled.driver_connection.autocommit = True  # type: ignore[union-attr]
+        try:
+            return statement.run(pooled.driver_connection, parameters).rows
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                pooled.invalidate(error.orig)
+            raise
+        finally:
+            if not self.is_sqlite and pooled.is_valid:
+                pooled.driver_connection.autocommit = False  # type: ignore[union-attr]
+            pooled.close()
+
+    def prepare(self, statement: sa.ClauseElement) -> Prepared:
+        """A statement of the hot path, compiled once; for `execute`, `rows`, or `.on(connection, ...)` in a transaction."""
+        return Prepared(statement, self._writer.dialect, self._forget_connections)
+
+    def _forget_connections(self) -> None:
+        """One was broken: the server was away, so the others in the pool are too. Those in use end by themselves."""
+        if not self.is_sqlite:
+            self._writer.dispose(close=False)
 
     def insert(self, table: sa.Table) -> Insert:
         """The dialect's INSERT, which knows ON CONFLICT."""
@@ -141,8 +249,46 @@ class Database:
         return self._writer
 
 
-def _rows(result: CursorResult[Any]) -> list[sa.Row[Any]]:
+def _repeated(once: Callable[[], T]) -> T:
+    for _ in range(MEETINGS - 1):
+        try:
+            return once()
+        except Again:
+            continue
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) not in _MET:
+                raise
+    return once()
+
+
+def _run(connection: Connection, statement: Executable | Prepared, parameters: Mapping[str, Any] | None) -> list[Any]:
+    if isinstance(statement, Prepared):
+        return statement.on(connection, parameters or {}).rows
+    result = connection.execute(statement, parameters)
     return list(result.fetchall()) if result.returns_rows else []
+
+
+class _Item:
+    """One thread's work, waiting for the writer."""
+
+    __slots__ = ("done", "error", "value", "work")
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        self.work = work
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.done = False
+
+    def within_savepoint(self, connection: Connection) -> None:
+        """Do it so that its failure undoes nothing of the others'."""
+        driver: Any = connection.connection.driver_connection
+        driver.execute("SAVEPOINT item")
+        try:
+            self.value = self.work(connection)
+        except Exception as error:  # noqa: BLE001 - raised again in the thread whose work it is
+            self.error = error
+            driver.execute("ROLLBACK TO item")
+        driver.execute("RELEASE item")
 
 
 def _prepare_writer(connection: Any, _record: object) -> None:

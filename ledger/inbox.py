@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Row
 from core.clock import from_micros, to_micros
 from core.keys import Change, Key, content_hash
 from ledger import tables as t
-from ledger.database import Database
+from ledger.database import Again, Database
 
 Via = Literal["webhook", "poll", "fetch", "backfill", "form", "replay"]
 
@@ -40,7 +40,6 @@ class Route:
 
 
 Routes = Callable[[Key], Sequence[Route]]
-MEETINGS = 5
 RANK = {"live": 0, "sync": 1, "backfill": 2}
 
 
@@ -72,7 +71,7 @@ class Record:
     @property
     def must_fetch(self) -> bool:
         """The stored state cannot be trusted until the source is asked."""
-        return self.dirty_at is not None or self.raw is None
+        return self.dirty_at is not None or (self.raw is None and not self.deleted)
 
 
 def judge(old: Record | None, change: Change, content: str, *, fetchable: bool) -> Verdict:
@@ -80,24 +79,33 @@ def judge(old: Record | None, change: Change, content: str, *, fetchable: bool) 
 
     A later stamp wins. Equal stamps with different content: what was fetched later from the source wins; where only
     pushes are known the source is asked; where it cannot be asked, the greater content hash decides, so that any order
-    of arrival ends in the same state.
+    of arrival ends in the same state (a deletion being the greatest). A hint changes nothing but that the source is to be
+    asked; what the source answered about a deleted record holds whatever its stamp. Where there are neither stamps nor
+    anybody to ask, the order of arrival is all there is.
     """
-    if change.raw is None:
-        return Verdict.DIRTY if fetchable else Verdict.NEWEST
-    if old is None or old.raw is None or old.stamp is None:
-        return Verdict.NEWEST
-    stamp = to_micros(change.stamp) if change.stamp else None
-    if stamp is None or stamp > old.stamp:
-        return Verdict.NEWEST
-    if stamp < old.stamp:
-        return Verdict.STALE
-    if content == old.content:
-        return Verdict.SAME
-    if change.fetched_at is not None:
-        return Verdict.NEWEST if to_micros(change.fetched_at) >= (old.fetched_at or 0) else Verdict.STALE
-    if fetchable:
+    fetched_at = to_micros(change.fetched_at) if change.fetched_at else None
+    if fetched_at is None and change.raw is None and (fetchable or not change.deleted):
         return Verdict.DIRTY
-    return Verdict.NEWEST if content > old.content else Verdict.STALE
+    if old is None or (old.raw is None and not old.deleted):
+        return Verdict.NEWEST
+    if old.deleted != change.deleted and (fetched_at is not None or fetchable):
+        return _asked(old, fetched_at)
+    stamp = to_micros(change.stamp) if change.stamp else None
+    if stamp is not None and old.stamp is not None and stamp != old.stamp:
+        return Verdict.NEWEST if stamp > old.stamp else Verdict.STALE
+    if content == old.content and change.deleted == old.deleted:
+        return Verdict.SAME
+    if fetched_at is not None or fetchable:
+        return _asked(old, fetched_at)
+    unstamped = stamp is None or old.stamp is None
+    return Verdict.NEWEST if unstamped or (change.deleted, content) > (old.deleted, old.content) else Verdict.STALE
+
+
+def _asked(old: Record, fetched_at: int | None) -> Verdict:
+    """Stamps do not decide: the source does, by its latest answer."""
+    if fetched_at is None:
+        return Verdict.DIRTY
+    return Verdict.NEWEST if fetched_at >= (old.fetched_at or 0) else Verdict.STALE
 
 
 class Inbox:
@@ -105,26 +113,36 @@ class Inbox:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._insert_event = (
+        self._insert_event = db.prepare(
             db.insert(t.event)
             .on_conflict_do_nothing(index_elements=["connection", "dedupe_key"])
             .returning(t.event.c.id)
         )
-        self._insert_record = (
+        insert = (
             db.insert(t.record)
             .on_conflict_do_nothing(index_elements=["connection", "kind", "record_id"])
             .returning(t.record.c.version)
         )
-        self._one_record = sa.select(t.record).where(
+        update = sa.update(t.record).where(
             t.record.c.connection == sa.bindparam("b_connection"),
             t.record.c.kind == sa.bindparam("b_kind"),
             t.record.c.record_id == sa.bindparam("b_id"),
         )
-        self._locked_record = db.lock_rows(self._one_record)
-        self._want_job = self._build_want_job()
+        # By whether the record becomes dirty: at the database's own present, since fetches are compared with it.
+        self._insert_record = {False: db.prepare(insert), True: db.prepare(insert.values(dirty_at=db.now))}
+        self._update_record = {False: db.prepare(update), True: db.prepare(update.values(dirty_at=db.now))}
+        one_record = sa.select(t.record).where(
+            t.record.c.connection == sa.bindparam("b_connection"),
+            t.record.c.kind == sa.bindparam("b_kind"),
+            t.record.c.record_id == sa.bindparam("b_id"),
+        )
+        self._one_record = db.prepare(one_record)
+        self._locked_record = db.prepare(db.lock_rows(one_record))
+        self._want_job = db.prepare(self._build_want_job())
 
     def _build_want_job(self) -> sa.Insert:
-        insert = self.db.insert(t.job)
+        # The database's own present: a due time that is a little ahead of it would miss the nudge that follows.
+        insert = self.db.insert(t.job).values(due_at=self.db.now)
         new = insert.excluded
         going = t.job.c.state == "running"
         return insert.on_conflict_do_update(
@@ -158,24 +176,19 @@ class Inbox:
         """Commit changes; when this returns they are durable. Safe to repeat. At most one job per (flow, record) wakes."""
         # In the order of their keys: two transactions that lock the same records cannot wait for each other.
         ordered = sorted(changes, key=lambda change: change.key)
-        for attempt in range(MEETINGS):
-            try:
-                with self.db.write() as connection:
-                    return [
-                        self._accept_one(
-                            connection,
-                            change,
-                            routes(change.key) if want_jobs else (),
-                            via,
-                            fetchable=fetchable,
-                            correlation=correlation or uuid.uuid4().hex[:16],
-                        )
-                        for change in ordered
-                    ]
-            except _Met:
-                if attempt == MEETINGS - 1:
-                    raise
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+        return self.db.transact(
+            lambda connection: [
+                self._accept_one(
+                    connection,
+                    change,
+                    routes(change.key) if want_jobs else (),
+                    via,
+                    fetchable=fetchable,
+                    correlation=correlation or uuid.uuid4().hex[:16],
+                )
+                for change in ordered
+            ]
+        )
 
     def _accept_one(
         self,
@@ -189,11 +202,10 @@ class Inbox:
     ) -> Accepted:
         now = self.db.micros()
         content = change.content or content_hash(change.raw or b"")
-        old = self._load(connection, change.key, locked=True)
+        old = self._locked(connection, change.key)
         verdict = Verdict.PROBLEM if change.problem else judge(old, change, content, fetchable=fetchable)
-        event_id = connection.execute(
-            self._insert_event, self._event_values(change, via, verdict, correlation, now)
-        ).scalar_one_or_none()
+        values = self._event_values(change, via, verdict, correlation, now)
+        event_id = self._insert_event.on(connection, values).scalar()
         if event_id is None and change.fetched_at is None:
             return Accepted(change, Verdict.DUPLICATE, None, (), correlation)
         bump = self._keep(connection, change, content, old, verdict, event_id, now)
@@ -233,28 +245,29 @@ class Inbox:
             values["event_id"] = event_id
         if verdict in {Verdict.NEWEST, Verdict.PROBLEM}:
             values |= {
-                "stamp": to_micros(change.stamp) if change.stamp else None,
+                # What the source says of a record that is gone carries no stamp; the last one stays known.
+                "stamp": to_micros(change.stamp) if change.stamp else (old.stamp if old and change.deleted else None),
                 "raw": change.raw,
                 "content": content,
                 "number": change.number or (old.number if old else ""),
                 "deleted": change.deleted,
             }
-        elif verdict is Verdict.DIRTY:
-            values |= {"dirty_at": now}
-        elif verdict is not Verdict.SAME or change.fetched_at is None or old is None or old.dirty_at is None:
+        elif verdict is not Verdict.DIRTY and (
+            verdict is not Verdict.SAME or change.fetched_at is None or old is None or old.dirty_at is None
+        ):
             return False
         if change.fetched_at is not None:
             fetched = to_micros(change.fetched_at)
             values["fetched_at"] = fetched
             if old is not None and old.dirty_at is not None and fetched >= old.dirty_at:
                 values["dirty_at"] = None
-        self._write_record(connection, change, old, values, new_state=verdict is Verdict.NEWEST)
+        self._write_record(connection, change, old, values, verdict)
         return verdict in {Verdict.NEWEST, Verdict.DIRTY, Verdict.PROBLEM}
 
     def _write_record(
-        self, connection: Connection, change: Change, old: Record | None, values: dict[str, Any], *, new_state: bool
+        self, connection: Connection, change: Change, old: Record | None, values: dict[str, Any], verdict: Verdict
     ) -> None:
-        key = change.key
+        key, dirty = change.key, verdict is Verdict.DIRTY
         if old is None:
             row = {
                 "connection": key.connection,
@@ -263,24 +276,21 @@ class Inbox:
                 "number": change.number,
                 **values,
             }
-            if connection.execute(self._insert_record, row).first() is not None:
+            if self._insert_record[dirty].on(connection, row).first() is not None:
                 return
             # Somebody else inserted it between our look and our insert (PostgreSQL): their transaction is over now.
-            raise _Met
-        if new_state:
+            raise Again
+        if verdict is Verdict.NEWEST:
             values = {**values, "version": old.version + 1}
-        connection.execute(
-            sa.update(t.record).where(
-                t.record.c.connection == key.connection, t.record.c.kind == key.kind, t.record.c.record_id == key.id
-            ),
-            values,
+        self._update_record[dirty].on(
+            connection, {"b_connection": key.connection, "b_kind": key.kind, "b_id": key.id, **values}
         )
 
     def _want(self, connection: Connection, change: Change, route: Route, correlation: str, now: int) -> int:
         state, reason, error_class = ("held", change.problem, "parse") if change.problem else ("waiting", "", "")
         return int(
-            connection.execute(
-                self._want_job,
+            self._want_job.on(
+                connection,
                 {
                     "flow": route.flow,
                     "connection": change.key.connection,
@@ -290,7 +300,6 @@ class Inbox:
                     "queue": route.queue,
                     "rank": RANK[route.queue],
                     "state": state,
-                    "due_at": now,
                     "reason": reason or "",
                     "error_class": error_class,
                     "number": change.number,
@@ -298,20 +307,19 @@ class Inbox:
                     "created_at": now,
                     "updated_at": now,
                 },
-            ).scalar_one()
+            )
+            .rows[0]
+            .id
         )
 
-    def _load(self, connection: Connection, key: Key, *, locked: bool = False) -> Record | None:
-        statement = self._locked_record if locked else self._one_record
-        row = connection.execute(
-            statement, {"b_connection": key.connection, "b_kind": key.kind, "b_id": key.id}
-        ).first()
+    def _locked(self, connection: Connection, key: Key) -> Record | None:
+        row = self._locked_record.on(connection, _where(key)).first()
         return _record(row) if row is not None else None
 
     def record(self, key: Key) -> Record | None:
         """The newest state we know."""
-        with self.db.read() as connection:
-            return self._load(connection, key)
+        rows = self.db.rows(self._one_record, _where(key))
+        return _record(rows[0]) if rows else None
 
     def by_number(self, number: str, connection: str = "") -> list[Record]:
         """Records that people call by this number (or have it as id)."""
@@ -335,8 +343,8 @@ class Inbox:
         ]
 
 
-class _Met(Exception):
-    pass
+def _where(key: Key) -> dict[str, str]:
+    return {"b_connection": key.connection, "b_kind": key.kind, "b_id": key.id}
 
 
 def _moment(micros: int | None) -> object:

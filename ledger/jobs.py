@@ -20,6 +20,8 @@ from ledger.database import SECOND, Database
 State = Literal["waiting", "running", "settled", "held", "skipped"]
 STATES: Final = ("waiting", "running", "settled", "held", "skipped")
 CRASHES_HOLD: Final = 3
+BUSY_WAIT: Final = 2.0
+"""Seconds that a job waits at most for another one that is at work on the same link."""
 _MAX_REASON: Final = 2000
 
 
@@ -98,16 +100,18 @@ class Jobs:
     def __init__(self, db: Database, *, lease: float = 60.0) -> None:
         self.db = db
         self.lease = lease
-        self._claims = {alone: self._build_claim(alone=alone) for alone in (False, True)}
-        self._insert_attempt = db.insert(t.attempt).on_conflict_do_nothing(index_elements=["job_id", "token"])
+        self._claims = {alone: db.prepare(self._build_claim(alone=alone)) for alone in (False, True)}
+        self._insert_attempt = db.prepare(
+            db.insert(t.attempt).on_conflict_do_nothing(index_elements=["job_id", "token"])
+        )
         mine = (
             (t.job.c.id == sa.bindparam("b_id"))
             & (t.job.c.token == sa.bindparam("b_token"))
             & (t.job.c.state == "running")
         )
         self._mine = mine
-        self._settle = self._build_settle()
-        self._renew = (
+        self._settle = db.prepare(self._build_settle())
+        self._renew = db.prepare(
             sa.update(t.job)
             .where(mine, t.job.c.lease_until > db.now)
             .values(lease_until=db.now + sa.bindparam("b_lease", type_=sa.BigInteger))
@@ -116,24 +120,14 @@ class Jobs:
 
     # -- claiming --------------------------------------------------------------------------------------------------
 
-    def _build_claim(self, *, alone: bool) -> sa.Executable:
+    def _build_claim(self, *, alone: bool) -> sa.ClauseElement:
         candidate = t.job.alias("candidate")
-        blocked = (
-            sa.select(t.connection_state.c.connection)
-            .where(
-                t.connection_state.c.connection == candidate.c.target,
-                (t.connection_state.c.blocked_until > self.db.now) | (t.connection_state.c.paused_until > self.db.now),
-            )
-            .exists()
-        )
         query = (
             sa.select(candidate.c.id)
             .where(
-                candidate.c.state == "waiting",
-                candidate.c.due_at <= self.db.now,
+                *self._claimable(candidate),
                 candidate.c.alone == sa.literal(alone),
                 candidate.c.rank <= sa.bindparam("b_rank"),
-                ~blocked,
             )
             .order_by(candidate.c.rank, candidate.c.due_at)
             .limit(1)
@@ -154,6 +148,18 @@ class Jobs:
             )
             .returning(t.job)
         )
+
+    def _claimable(self, job: sa.FromClause) -> Sequence[sa.ColumnElement[bool]]:
+        """Due, and its target neither blocked nor paused."""
+        blocked = (
+            sa.select(t.connection_state.c.connection)
+            .where(
+                t.connection_state.c.connection == job.c.target,
+                (t.connection_state.c.blocked_until > self.db.now) | (t.connection_state.c.paused_until > self.db.now),
+            )
+            .exists()
+        )
+        return job.c.state == "waiting", job.c.due_at <= self.db.now, ~blocked
 
     def claim(self, worker: str, *, alone: bool = False, max_rank: int = 2) -> Claim | None:
         """The most urgent due job, now ours for the lease; None when nothing is due. One statement, on both engines."""
@@ -189,25 +195,22 @@ class Jobs:
 
     # -- settling --------------------------------------------------------------------------------------------------
 
-    def _build_settle(self) -> sa.Executable:
+    def _build_settle(self) -> sa.ClauseElement:
+        # A newer state that came in meanwhile supersedes whatever this attempt ended in: due at once, and its own failures.
         newer = t.job.c.wanted > t.job.c.generation
         return (
             sa.update(t.job)
             .where(self._mine)
             .values(
-                # A newer state that came in meanwhile supersedes whatever this attempt ended in.
-                state=sa.case((newer & (sa.bindparam("b_final") == 1), "waiting"), else_=sa.bindparam("b_state")),
-                due_at=self.db.now
-                + sa.case(
-                    (newer & (sa.bindparam("b_final") == 1), 0), else_=sa.bindparam("b_delay", type_=sa.BigInteger)
-                ),
+                state=sa.case((newer, "waiting"), else_=sa.bindparam("b_state")),
+                due_at=self.db.now + sa.case((newer, 0), else_=sa.bindparam("b_delay", type_=sa.BigInteger)),
+                failures=sa.case((newer, 0), else_=sa.bindparam("b_failures")),
                 done=sa.case((sa.bindparam("b_done") == 1, t.job.c.generation), else_=t.job.c.done),
                 lease_until=None,
                 updated_at=self.db.now,
                 **{
                     name: sa.bindparam(f"b_{name}")
                     for name in (
-                        "failures",
                         "crashes",
                         "alone",
                         "waiting_for",
@@ -233,36 +236,51 @@ class Jobs:
         state: State = "waiting" if outcome.kind == "retry" else outcome.kind
         if outcome.kind == "retry" and failures >= max_failures:
             state = "held"
-        final = state != "waiting"
-        with self.db.write() as connection:
-            row = connection.execute(
-                self._settle,
-                {
-                    "b_id": claim.id,
-                    "b_token": claim.token,
-                    "b_state": state,
-                    "b_final": int(final),
-                    "b_done": int(state in {"settled", "skipped"}),
-                    "b_delay": int(outcome.seconds * SECOND),
-                    "b_failures": 0 if state in {"settled", "skipped"} else failures,
-                    "b_crashes": claim.crashes if state == "waiting" and outcome.kind == "retry" else 0,
-                    "b_alone": False,
-                    "b_waiting_for": outcome.waiting_for if state == "waiting" else None,
-                    "b_reason": outcome.message[:_MAX_REASON],
-                    "b_error_class": outcome.error_class[:40],
-                    "b_field": outcome.field[:120],
-                    "b_warnings": json.dumps(list(outcome.warnings), ensure_ascii=False) if outcome.warnings else "",
-                    "b_number": outcome.number[:120],
-                    "b_amount": outcome.amount,
-                    "b_currency": outcome.currency,
-                },
-            ).first()
-            self._keep_attempt(connection, claim, outcome, "lost" if row is None else outcome.kind)
+        return self.db.transact(lambda connection: self._settle_within(connection, claim, outcome, state, failures))
+
+    def _settle_within(
+        self, connection: Connection, claim: Claim, outcome: Outcome, state: State, failures: int
+    ) -> State | None:
+        seconds, waiting_for = outcome.seconds, outcome.waiting_for if state == "waiting" else None
+        if waiting_for is not None:
+            seconds, waiting_for = self._still_waits(connection, waiting_for, seconds)
+        row = self._settle.on(
+            connection,
+            {
+                "b_id": claim.id,
+                "b_token": claim.token,
+                "b_state": state,
+                "b_done": int(state in {"settled", "skipped"}),
+                "b_delay": int(seconds * SECOND),
+                "b_failures": 0 if state in {"settled", "skipped"} else failures,
+                "b_crashes": claim.crashes if state == "waiting" and outcome.kind == "retry" else 0,
+                "b_alone": False,
+                "b_waiting_for": waiting_for,
+                "b_reason": _reason(outcome, state, failures)[:_MAX_REASON],
+                "b_error_class": outcome.error_class[:40],
+                "b_field": outcome.field[:120],
+                "b_warnings": json.dumps(list(outcome.warnings), ensure_ascii=False) if outcome.warnings else "",
+                "b_number": outcome.number[:120],
+                "b_amount": outcome.amount,
+                "b_currency": outcome.currency,
+            },
+        ).first()
+        self._keep_attempt(connection, claim, outcome, "lost" if row is None else outcome.kind)
         return None if row is None else row.state
 
+    def _still_waits(self, connection: Connection, link: int, seconds: float) -> tuple[float, int | None]:
+        """How long to wait for this link, as it is now: it may have been settled after we looked, and before we could be
+        woken. The lock makes whoever settles it right now go before us, or see us waiting.
+        """
+        query = sa.select(t.link.c.state).where(t.link.c.id == link)
+        row = connection.execute(query if self.db.is_sqlite else query.with_for_update(read=True)).first()
+        if row is None or row.state == "linked":
+            return 0.0, None
+        return (seconds if row.state == "sent" else min(seconds, BUSY_WAIT)), link
+
     def _keep_attempt(self, connection: Connection, claim: Claim, outcome: Outcome, kind: str) -> None:
-        connection.execute(
-            self._insert_attempt,
+        self._insert_attempt.on(
+            connection,
             {
                 "job_id": claim.id,
                 "generation": claim.generation,
@@ -293,7 +311,8 @@ class Jobs:
 
     def _reap_one(self, row: Row[Any]) -> int:
         crashes = row.crashes + 1
-        hold = row.alone and crashes > CRASHES_HOLD  # the first crash had company, only those alone count
+        # The first crash had company, only those alone count; a newer state is given its own try.
+        hold = row.alone and crashes > CRASHES_HOLD and row.wanted == row.generation
         reason = (
             f"This job ended its worker {crashes} times. What to do: look at the order's data, then retry, or skip it."
             if hold
@@ -303,7 +322,7 @@ class Jobs:
             taken = connection.execute(
                 sa.update(t.job)
                 .where(t.job.c.id == row.id, t.job.c.token == row.token, t.job.c.state == "running")
-                .where(t.job.c.lease_until < self.db.now)
+                .where(t.job.c.lease_until < self.db.now, t.job.c.wanted == row.wanted)
                 .values(
                     state="held" if hold else "waiting",
                     token=t.job.c.token + 1,
@@ -319,8 +338,8 @@ class Jobs:
             ).first()
             if taken is None:
                 return 0
-            connection.execute(
-                self._insert_attempt,
+            self._insert_attempt.on(
+                connection,
                 {
                     "job_id": row.id,
                     "generation": row.generation,
@@ -349,7 +368,7 @@ class Jobs:
 
     def due(self, *, alone: bool | None = None) -> bool:
         """Whether something could be claimed right now (a cheap look, without taking the write lock)."""
-        query = sa.select(sa.literal(1)).where(t.job.c.state == "waiting", t.job.c.due_at <= self.db.now)
+        query = sa.select(sa.literal(1)).where(*self._claimable(t.job))
         if alone is not None:
             query = query.where(t.job.c.alone == sa.literal(alone))
         return bool(self.db.rows(query.limit(1)))
@@ -444,6 +463,13 @@ class Jobs:
                 .returning(t.job.c.id)
             )
         )
+
+
+def _reason(outcome: Outcome, state: State, failures: int) -> str:
+    if outcome.kind == "retry" and state == "held":
+        what, _, _ = outcome.message.partition(" What to do:")
+        return f"{what} It failed {failures} times. What to do: mend the cause, then retry the job."
+    return outcome.message
 
 
 def _view(row: Row[Any]) -> JobView:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Row
 from core.errors import LeaseLost
 from ledger import tables as t
 from ledger.database import SECOND, Database
-from ledger.jobs import Claim
+from ledger.jobs import BUSY_WAIT, Claim
 
 LinkState = Literal["intended", "sent", "linked"]
 
@@ -67,15 +67,17 @@ class Links:
         self._hold_left = sa.case((t.link.c.hold_until.is_(None), 0), else_=t.link.c.hold_until - db.now).label(
             "hold_left"
         )
-        self._by_keys = sa.select(t.link, self._hold_left).where(
+        by_keys = sa.select(t.link, self._hold_left).where(
             t.link.c.target == sa.bindparam("b_target"),
             t.link.c.kind == sa.bindparam("b_kind"),
             t.link.c.key.in_(sa.bindparam("b_keys", expanding=True)),
         )
-        self._insert = (
+        self._by_keys = db.prepare(by_keys)
+        self._locked_by_keys = db.prepare(db.lock_rows(by_keys).order_by(t.link.c.key))
+        self._insert = db.prepare(
             db.insert(t.link).on_conflict_do_nothing(index_elements=["target", "kind", "key"]).returning(t.link.c.id)
         )
-        self._job_alive = (
+        job_alive = (
             sa.select(t.job.c.id)
             .where(
                 t.job.c.id == sa.bindparam("b_job"),
@@ -85,14 +87,14 @@ class Links:
             )
             .exists()
         )
-        self._mark_sent = (
+        self._mark_sent = db.prepare(
             sa.update(t.link)
             .where(
                 t.link.c.id.in_(sa.bindparam("b_ids", expanding=True)),
                 t.link.c.job_id == sa.bindparam("b_job"),
                 t.link.c.token == sa.bindparam("b_token"),
                 t.link.c.state != "linked",
-                self._job_alive,
+                job_alive,
             )
             .values(
                 state="sent",
@@ -102,7 +104,7 @@ class Links:
             )
             .returning(t.link.c.id)
         )
-        self._set_linked = (
+        self._set_linked = db.prepare(
             sa.update(t.link)
             .where(t.link.c.id.in_(sa.bindparam("b_ids", expanding=True)))
             .values(
@@ -115,7 +117,7 @@ class Links:
                 updated_at=db.now,
             )
         )
-        self._wake = (
+        self._wake = db.prepare(
             sa.update(t.job)
             .where(t.job.c.waiting_for.in_(sa.bindparam("b_ids", expanding=True)), t.job.c.state == "waiting")
             .values(due_at=db.now, waiting_for=None)
@@ -147,27 +149,28 @@ class Links:
         does the work for all of them.
         """
         ordered = sorted(dict.fromkeys(keys))
-        with self.db.write() as connection:
-            fresh = {key: self._create(connection, claim, target, kind, key, new_refs) for key in ordered}
-            rows = connection.execute(
-                self.db.lock_rows(self._by_keys).order_by(t.link.c.key),
-                {"b_target": target, "b_kind": kind, "b_keys": ordered},
-            ).fetchall()
-            links = {row.key: _link(row) for row in rows}
-            others = [link for key, link in links.items() if not fresh[key] and not link.linked]
-            for link in others:
-                wait = self._foreign(connection, link, claim)
-                if wait is not None:
-                    # What we had just created for ourselves would block the other one: take it back.
-                    self._drop(connection, [links[key].id for key in ordered if fresh[key]])
-                    return Intent(tuple(links.values()), ours=False, wait=wait, wait_for=link.id)
-            self._take(connection, [link.id for link in others], claim)
+        return self.db.transact(lambda connection: self._intend(connection, claim, target, kind, ordered, new_refs))
+
+    def _intend(
+        self, connection: Connection, claim: Claim, target: str, kind: str, ordered: list[str], new_refs: str
+    ) -> Intent:
+        fresh = {key: self._create(connection, claim, target, kind, key, new_refs) for key in ordered}
+        rows = self._locked_by_keys.on(connection, {"b_target": target, "b_kind": kind, "b_keys": ordered}).rows
+        links = {row.key: _link(row) for row in rows}
+        others = [link for key, link in links.items() if not fresh[key] and not link.linked]
+        for link in others:
+            wait = self._foreign(connection, link, claim)
+            if wait is not None:
+                # What we had just created for ourselves would block the other one: take it back.
+                self._drop(connection, [links[key].id for key in ordered if fresh[key]])
+                return Intent(tuple(links.values()), ours=False, wait=wait, wait_for=link.id)
+        self._take(connection, [link.id for link in others], claim)
         return Intent(tuple(links[key] for key in ordered), ours=True)
 
     def _create(self, connection: Connection, claim: Claim, target: str, kind: str, key: str, refs: str) -> bool:
         now = self.db.micros()
-        row = connection.execute(
-            self._insert,
+        row = self._insert.on(
+            connection,
             {
                 "target": target,
                 "kind": kind,
@@ -188,6 +191,11 @@ class Links:
             # Nobody, not even the job that sent it, looks before the hold is over.
             return link.hold_left
         if link.job_id == claim.id:
+            if link.token > claim.token:
+                raise LeaseLost(
+                    "The job was given to another worker meanwhile. What to do: nothing, the other one carries on.",
+                    detail=f"intend with token {claim.token}, the other has {link.token}",
+                )
             return None
         owner = connection.execute(
             sa.select(t.job.c.id).where(
@@ -226,16 +234,23 @@ class Links:
 
     def unsend(self, claim: Claim, links: Sequence[Link]) -> None:
         """The write was certainly refused: nothing arrived, so nobody has to wait for it."""
-        self.db.execute(
+        ids = [link.id for link in links]
+        unsent = (
             sa.update(t.link)
             .where(
-                t.link.c.id.in_([link.id for link in links]),
+                t.link.c.id.in_(ids),
                 t.link.c.token == claim.token,
                 t.link.c.job_id == claim.id,
                 t.link.c.state == "sent",
             )
             .values(state="intended", sent_at=None, hold_until=None, updated_at=self.db.now)
         )
+
+        def work(connection: Connection) -> None:
+            connection.execute(unsent)
+            self._wake.on(connection, {"b_ids": ids})
+
+        self.db.transact(work)
 
     def link(
         self,
@@ -248,9 +263,10 @@ class Links:
     ) -> None:
         """Commit the link, and wake whoever waits for it. True facts need no fence: the record *is* over there."""
         ids = [link.id for link in links]
-        with self.db.write() as connection:
-            connection.execute(
-                self._set_linked,
+
+        def work(connection: Connection) -> None:
+            self._set_linked.on(
+                connection,
                 {
                     "b_ids": ids,
                     "b_remote": remote_id,
@@ -259,7 +275,9 @@ class Links:
                     "b_hash": payload_hash,
                 },
             )
-            connection.execute(self._wake, {"b_ids": ids})
+            self._wake.on(connection, {"b_ids": ids})
+
+        self.db.transact(work)
 
     def note(self, link: Link, *, refs: Mapping[str, str]) -> None:
         """Keep an intermediate result (a lead that is to be converted) with an unfinished link."""
@@ -280,9 +298,6 @@ class Links:
                 updated_at=self.db.now,
             )
         )
-
-
-BUSY_WAIT = 2.0
 
 
 def _link(row: Row[Any]) -> Link:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from ledger import tables as t
 from ledger.database import Database
@@ -34,14 +35,21 @@ class Parties:
         self._insert = db.insert(t.party_index).on_conflict_do_nothing(
             index_elements=["connection", "match_kind", "value", "remote_id"]
         )
-        self._lookup = sa.select(t.party_index).where(
-            t.party_index.c.connection == sa.bindparam("b_connection"),
-            sa.tuple_(t.party_index.c.match_kind, t.party_index.c.value).in_(sa.bindparam("b_pairs", expanding=True)),
+        self._lookup = db.prepare(
+            sa.select(t.party_index).where(
+                t.party_index.c.connection == sa.bindparam("b_connection"),
+                sa.tuple_(t.party_index.c.match_kind, t.party_index.c.value).in_(
+                    sa.bindparam("b_pairs", expanding=True)
+                ),
+            )
         )
 
     def replace(self, connection: str, remote_ids: Sequence[str], entries: Sequence[Entry]) -> None:
         """Set everything the index knows of these records (a page of changes), in one transaction."""
-        with self.db.write() as db:
+        # In one order for everybody, so that two who keep the same people do not wait for each other.
+        rows = sorted({(entry.match_kind, entry.value[:250], entry.remote_id): entry for entry in entries}.items())
+
+        def work(db: Connection) -> None:
             for start in range(0, len(remote_ids), CHUNK):
                 db.execute(
                     sa.delete(t.party_index).where(
@@ -49,21 +57,23 @@ class Parties:
                         t.party_index.c.remote_id.in_(remote_ids[start : start + CHUNK]),
                     )
                 )
-            if entries:
+            if rows:
                 db.execute(
                     self._insert,
                     [
                         {
                             "connection": connection,
-                            "match_kind": entry.match_kind,
-                            "value": entry.value[:250],
+                            "match_kind": match_kind,
+                            "value": value,
                             "party_kind": entry.party_kind,
-                            "remote_id": entry.remote_id,
+                            "remote_id": remote_id,
                             "account_id": entry.account_id,
                         }
-                        for entry in entries
+                        for (match_kind, value, remote_id), entry in rows
                     ],
                 )
+
+        self.db.transact(work)
 
     def find(self, connection: str, pairs: Sequence[tuple[str, str]]) -> list[Entry]:
         """Entries that carry any of these (match kind, value) pairs."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import from_micros
 from core.errors import LeaseLost, RetryLater
@@ -29,6 +30,8 @@ class ConnectionState:
     blocked_reason: str
     paused_for: float
     faults: int
+    out_for: float
+    """Seconds since the first fault of the present outage; 0: none."""
     last_success_at: datetime | None
     last_delivery_at: datetime | None
 
@@ -46,7 +49,9 @@ class States:
         )
 
     def block(self, connection: str, seconds: float, *, error_class: str, reason: str) -> None:
-        """A fault that is the connection's: nobody claims jobs for it before the time is over."""
+        """A fault that is the connection's: nobody claims jobs for it before the time is over. While it is blocked already
+        (eight threads meet one outage) the longer time holds and no further fault is counted.
+        """
         until = self.db.now + int(seconds * SECOND)
         insert = self.db.insert(t.connection_state).values(
             connection=connection,
@@ -59,16 +64,17 @@ class States:
             updated_at=self.db.now,
         )
         state = t.connection_state.c
+        still = state.blocked_until.is_not(None) & (state.blocked_until > self.db.now)
         self.db.execute(
             insert.on_conflict_do_update(
                 index_elements=["connection"],
                 set_={
-                    "blocked_until": until,
+                    "blocked_until": sa.case((still & (state.blocked_until > until), state.blocked_until), else_=until),
                     "blocked_class": error_class[:40],
                     "blocked_reason": reason,
                     "blocked_since": sa.case((state.faults > 0, state.blocked_since), else_=self.db.now),
                     "last_fault_at": self.db.now,
-                    "faults": state.faults + 1,
+                    "faults": sa.case((still, state.faults), else_=state.faults + 1),
                     "updated_at": self.db.now,
                 },
             )
@@ -115,6 +121,7 @@ class States:
                 blocked_reason=row.blocked_reason,
                 paused_for=max((row.p or 0) / SECOND, 0.0),
                 faults=row.faults,
+                out_for=(self.db.micros() - row.blocked_since) / SECOND if row.faults and row.blocked_since else 0.0,
                 last_success_at=from_micros(row.last_success_at) if row.last_success_at else None,
                 last_delivery_at=from_micros(row.last_delivery_at) if row.last_delivery_at else None,
             )
@@ -176,6 +183,14 @@ class Schedules:
         rows = self.db.rows(sa.select(t.schedule.c.next_at <= self.db.now).where(t.schedule.c.name == name))
         return bool(rows[0][0]) if rows else None
 
+    def renew(self, name: str, *, lease: float) -> None:
+        """It still runs: nobody else starts it within another lease."""
+        self.db.execute(
+            sa.update(t.schedule)
+            .where(t.schedule.c.name == name, t.schedule.c.running_until.is_not(None))
+            .values(running_until=self.db.now + int(lease * SECOND))
+        )
+
     def ended(self, name: str, outcome: str) -> None:
         """It ran; `outcome` is a short sentence."""
         self.db.execute(
@@ -207,9 +222,14 @@ class Lanes:
         self._sleep = sleep
         self._guard = threading.Lock()
         self._local: dict[str, _Local] = {}
-        self._take = self._build_take()
+        self._take = db.prepare(self._build_take())
+        self._give_back = db.prepare(
+            sa.update(t.lane)
+            .where(t.lane.c.name == sa.bindparam("b_name"), t.lane.c.holder == sa.bindparam("b_holder"))
+            .values(holder="", lease_until=0)
+        )
 
-    def _build_take(self) -> sa.Executable:
+    def _build_take(self) -> sa.ClauseElement:
         insert = self.db.insert(t.lane).values(
             name=sa.bindparam("b_name"),
             holder=sa.bindparam("b_holder"),
@@ -229,31 +249,40 @@ class Lanes:
         lease are left.
         """
         local = self._of(name)
-        local.waiting += 1
+        deadline = time.monotonic() + within
+        self._queue(name, local, within)
         try:
-            got = local.lock.acquire(timeout=within)
-        finally:
-            local.waiting -= 1
-        if not got:
-            raise _busy(name)
-        try:
-            self._secure(name, local, within, need)
+            self._secure(name, local, deadline, need)
             yield
         finally:
             self._leave(name, local)
-            local.lock.release()
+
+    def _queue(self, name: str, local: _Local, within: float) -> None:
+        """Our turn among the threads of this process."""
+        with self._guard:
+            local.waiting += 1
+        got = False
+        try:
+            got = local.lock.acquire(timeout=within)
+        finally:
+            with self._guard:
+                local.waiting -= 1
+        if got:
+            return
+        if local.lock.acquire(blocking=False):
+            # Whoever left just now may have kept the row for us, who have given up.
+            self._leave(name, local)
+        raise _busy(name)
 
     def _of(self, name: str) -> _Local:
         with self._guard:
             return self._local.setdefault(name, _Local())
 
-    def _secure(self, name: str, local: _Local, within: float, need: float) -> None:
+    def _secure(self, name: str, local: _Local, deadline: float, need: float) -> None:
         if need >= self.lease:
             raise LeaseLost("A lane's lease is shorter than one call. What to do: raise [ledger] lease.", detail=name)
-        now = time.monotonic()
-        if local.held_until - now > max(need, self.lease / 2):
+        if local.held_until - time.monotonic() > max(need, self.lease / 2):
             return
-        deadline = now + within
         while True:
             asked = time.monotonic()
             parameters = {"b_name": name, "b_holder": self.holder, "b_lease": int(self.lease * SECOND)}
@@ -267,20 +296,25 @@ class Lanes:
             self._sleep(0.02)
 
     def _leave(self, name: str, local: _Local) -> None:
-        long = time.monotonic() - local.held_since > self.FAIR
-        if local.waiting and not long:
-            return
-        self._release(name)
+        """Hand over to the next thread of this process, or give the row back. The local lock is free afterwards, whatever
+        happens.
+        """
+        with self._guard:
+            if local.waiting and local.held_since and time.monotonic() - local.held_since <= self.FAIR:
+                local.lock.release()
+                return
         local.held_until = local.held_since = 0.0
-        if local.waiting:
-            self._sleep(0.03)  # long enough for another process's next try: neither starves
+        try:
+            self._release(name)
+            if local.waiting:
+                self._sleep(0.03)  # long enough for another process's next try: neither starves
+        except SQLAlchemyError:
+            pass  # The database is away. The write that was done stays done, and the row's lease ends by itself.
+        finally:
+            local.lock.release()
 
     def _release(self, name: str) -> None:
-        self.db.execute(
-            sa.update(t.lane)
-            .where(t.lane.c.name == name, t.lane.c.holder == self.holder)
-            .values(holder="", lease_until=0)
-        )
+        self.db.execute(self._give_back, {"b_name": name, "b_holder": self.holder})
 
 
 class _Local:

@@ -227,3 +227,29 @@ lane = Table(
     Column("holder", String(80), nullable=False, server_default=""),
     Column("lease_until", Micros, nullable=False),
 )
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("cause", String(200), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("facts", Text, nullable=False, server_default=""),
+    Column("count", Integer, nullable=False, server_default="1"),
+    Column("opened_at", Micros, nullable=False),
+    Column("seen_at", Micros, nullable=False),
+    Column("closed_at", Micros),
+    Column("closing", Text, nullable=False, server_default=""),
+    Column("told_open_at", Micros),
+    Column("told_close_at", Micros),
+    Index(
+        "uq_alert_open",
+        "cause",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+    Index("ix_alert_opened", "opened_at"),
+)

@@ -23,7 +23,10 @@ log = structlog.get_logger(__name__)
 
 PARTIES_EVERY: Final = 60.0
 POKE_WAIT: Final = 5.0
-SCHEDULE_LEASE: Final = 900.0
+SCHEDULE_LEASE: Final = 60.0
+"""Renewed while a schedule runs: what a killed process left is started anew after a minute."""
+UNHEARD: Final = 5
+"""Rounds of the ticker with due jobs and nothing running here, after which nobody waits for the broker any more."""
 EXIT_WATCHDOG: Final = 70
 """EX_SOFTWARE: the supervisor starts a fresh process."""
 
@@ -55,6 +58,8 @@ class Engine:
         self._backfills = threading.Semaphore(max(threads // 2, 1))
         self._workers: list[threading.Thread] = []
         self._background: dict[str, threading.Thread] = {}
+        self._scheduled_at: dict[str, float] = {}
+        self._unheard = 0
         self._ticked_at = time.monotonic()
         self._name = context.ledger.process
 
@@ -82,8 +87,10 @@ class Engine:
         for thread in [*self._workers, *self._background.values()]:
             if thread is not threading.current_thread():
                 thread.join(timeout=max(deadline - time.monotonic(), 0.05))
+        # Jobs of the broker's threads end too, under leases that are renewed until then.
+        idle = self._gate.wait_idle(max(deadline - time.monotonic(), 0.05))
         self.leases.stop()
-        return not any(thread.is_alive() for thread in self._workers)
+        return idle and not any(thread.is_alive() for thread in self._workers)
 
     # -- draining --------------------------------------------------------------------------------------------------
 
@@ -173,7 +180,12 @@ class Engine:
         if jobs.due(alone=True):
             self._in_background("quarantine", self._quarantine)
         if jobs.due(alone=False):
+            self._unheard = 0 if self._gate.busy else self._unheard + 1
             self.nudge()
+            if self._unheard >= UNHEARD:
+                self.poke()  # the broker takes messages, but none comes here: its consumer may be dead
+        else:
+            self._unheard = 0
         self._schedules()
 
     def _schedules(self) -> None:
@@ -190,9 +202,15 @@ class Engine:
         return parties.refresh(self.context.ledger, self.context.crms[name], region)
 
     def _scheduled(self, name: str, every: float, work: Callable[[], int]) -> None:
+        schedules = self.context.ledger.schedules
+        now = time.monotonic()
         if name in self._background and self._background[name].is_alive():
+            if now - self._scheduled_at[name] > SCHEDULE_LEASE / 3:
+                schedules.renew(name, lease=SCHEDULE_LEASE)
+                self._scheduled_at[name] = now
             return
-        if self.context.ledger.schedules.start_if_due(name, every=every, lease=SCHEDULE_LEASE):
+        if schedules.start_if_due(name, every=every, lease=SCHEDULE_LEASE):
+            self._scheduled_at[name] = now
             self._in_background(name, lambda: self._run_schedule(name, work))
 
     def _run_schedule(self, name: str, work: Callable[[], int]) -> None:
@@ -211,7 +229,7 @@ class Engine:
         running = self._background.get(name)
         if running is not None and running.is_alive():
             return
-        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread = threading.Thread(target=_guarded(name, work), name=name, daemon=True)
         self._background[name] = thread
         thread.start()
 
@@ -240,6 +258,18 @@ class Engine:
         return ""
 
 
+def _guarded(name: str, work: Callable[[], object]) -> Callable[[], None]:
+    """Whatever goes wrong in the background (the ledger is away) is logged; the ticker starts it anew."""
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            log.exception("work in the background failed; the ticker tries again", work=name)
+
+    return run
+
+
 class Gate:
     """Many shared, or one exclusive; whoever wants exclusive goes next."""
 
@@ -248,6 +278,17 @@ class Gate:
         self._shared = 0
         self._exclusive = False
         self._wanting = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody is inside."""
+        with self._condition:
+            return self._exclusive or self._shared > 0
+
+    def wait_idle(self, within: float) -> bool:
+        """Wait until nobody is inside. False: somebody still is."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._exclusive and not self._shared, timeout=within)
 
     @contextmanager
     def shared(self, stopping: threading.Event) -> Iterator[bool]:

@@ -21,20 +21,21 @@ class Leases:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._lock = threading.Lock()
-        self._running: dict[int, Run] = {}
+        self._running: dict[tuple[int, int], Run] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def watch(self, run: Run) -> Iterator[None]:
         """While within, the run's lease is renewed."""
+        mine = (run.claim.id, run.claim.token)  # a run whose lease is over may still be here when its job runs anew
         with self._lock:
-            self._running[run.claim.id] = run
+            self._running[mine] = run
         try:
             yield
         finally:
             with self._lock:
-                self._running.pop(run.claim.id, None)
+                self._running.pop(mine, None)
 
     def start(self) -> None:
         """Begin renewing."""

@@ -20,6 +20,7 @@ from core.errors import ConfigurationProblem
 from core.settings import ConnectionSettings, FlowSettings, LedgerSettings, Settings, WorkerSettings
 from ledger import Ledger
 from pipelines.context import Context
+from pipelines.run import call_time
 
 CONNECTORS: Final = {
     "orderform": "connectors.orderform",
@@ -46,9 +47,11 @@ def kinds() -> Mapping[str, config.Kind]:
     return {name: config.Kind(name, package.ROLE, package.SETTINGS) for name, package in packages.items()}
 
 
-def load(file: str | Path) -> Settings:
-    """The configuration; raises `core.config.ConfigProblems` with everything that is wrong."""
-    return config.load(file, kinds())
+def load(file: str | Path, *, with_secrets: bool = True) -> Settings:
+    """The configuration; raises `core.config.ConfigProblems` with everything that is wrong. `with_secrets`: a secret that
+    cannot be read is wrong too.
+    """
+    return config.load(file, kinds(), with_secrets=with_secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +140,29 @@ def context(
     counted: Callable[[str, Mapping[str, str]], None] | None = None,
     clock: Clock | None = None,
 ) -> Context:
-    """What runs jobs, from the connections and the ledger."""
+    """What runs jobs, from the connections and the ledger. Raises ConfigurationProblem where a call outlasts a lease."""
+    _require_room_in_lease(settings)
     made = Context(
         ledger,
         wired.stores,
         wired.crms,
         wired.flows,
         wired.connections,
-        clock=clock or Clock(),
+        clock=clock or ledger.clock,
         max_failures=settings.worker.max_failures,
     )
     if counted is not None:
         made.counted = counted
     return made
+
+
+def _require_room_in_lease(settings: Settings) -> None:
+    """Two thirds of a lease are always left when it is renewed in time: one call must fit into them."""
+    for connection in settings.connections:
+        need = call_time(connection)
+        if need > settings.ledger.lease * 2 / 3:
+            raise ConfigurationProblem(
+                f"One call to {connection.name} may take {need:.0f} s, which does not fit into a lease of "
+                f"{settings.ledger.lease:.0f} s. What to do: raise [ledger] lease to {need * 1.5:.0f} at least, or lower "
+                f"connect_timeout and read_timeout of {connection.name}."
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -40,21 +41,40 @@ def running(app: Any, *, port: int = 0) -> Iterator[str]:
             raise RuntimeError(f"The stand-in at {address} did not start. What to do: look at the output above.")
         yield address
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(_START_SECONDS)
         bound.close()
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, and leaves signals to the process it runs in."""
+    """Tells when it listens, stops at once when told, and leaves signals to the process it runs in."""
 
     def __init__(self, config: uvicorn.Config, started: threading.Event) -> None:
         super().__init__(config)
         self._listening = started
+        self._told: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def stop(self) -> None:
+        """To be called from another thread."""
+        self.should_exit = True
+        if self._told:
+            loop, told = self._told
+            with contextlib.suppress(RuntimeError):  # The loop has ended already.
+                loop.call_soon_threadsafe(told.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._told = (asyncio.get_running_loop(), asyncio.Event())
         await super().startup(sockets=sockets)
         self._listening.set()
+
+    async def main_loop(self) -> None:
+        told = self._told[1] if self._told else asyncio.Event()
+        ticks = 0
+        while not self.should_exit:
+            await self.on_tick(ticks)
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), 0.1)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

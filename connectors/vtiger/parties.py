@@ -31,7 +31,6 @@ class Parties:
         self._settings = settings
         self._client = client
         self._modules = modules
-        self._columns: dict[str, tuple[str, ...]] = {}
 
     def fields(self, module: PartyModule | Literal["Leads"]) -> PartyFields:
         """How this install calls the fields of a module."""
@@ -42,16 +41,12 @@ class Parties:
 
     def columns(self, module: PartyModule) -> tuple[str, ...]:
         """What is asked for, as far as the API user may see it: a hidden column would make vtiger deny the query."""
-        known = self._columns.get(module)
-        if known is None:
-            base, extras = (
-                (ACCOUNT_COLUMNS, ACCOUNT_EXTRAS) if module == "Accounts" else (CONTACT_COLUMNS, CONTACT_EXTRAS)
-            )
-            names = self.fields(module)
-            own = tuple(name for name in (names.external_id, names.vat, names.erp_number) if name)
-            self._modules.require_fields(module, own)
-            known = self._columns[module] = base + own + self._modules.present(module, extras)
-        return known
+        account = module == "Accounts"
+        base, extras = (ACCOUNT_COLUMNS, ACCOUNT_EXTRAS) if account else (CONTACT_COLUMNS, CONTACT_EXTRAS)
+        names = self.fields(module)
+        own = tuple(name for name in (names.external_id, names.vat, names.erp_number) if name)
+        self._modules.require_fields(module, own)
+        return base + own + self._modules.present(module, extras)
 
     def party(self, module: PartyModule, row: Record) -> Party:
         """A row as Party."""
@@ -123,12 +118,14 @@ class Parties:
             rows = self._page(columns, module, where, "modifiedtime, id")
             if not rows:
                 return
-            last = self._last_time(rows, at)
+            first, last = (self._time(row, module) for row in (rows[0], rows[-1]))
+            if not at <= first <= last:
+                raise self._unordered(module)
             yield rows, last
             if len(rows) < q.PAGE:
                 return
             where = f"modifiedtime >= {q.moment(last)}"
-            if last == rows[0].get("modifiedtime"):
+            if first == last:
                 yield from self._rest_of_second(columns, module, last, str(rows[-1].get("id")))
                 where = f"modifiedtime > {q.moment(last)}"
             at = last
@@ -150,16 +147,13 @@ class Parties:
     def _page(self, columns: tuple[str, ...], module: PartyModule, where: str, order: str) -> list[Record]:
         return self._client.query(q.select(columns, module, where, order, f"0,{q.PAGE}"))
 
-    def _last_time(self, rows: list[Record], at: str) -> str:
-        """The last row's time: the pages go forward, or this is not the answer to our question."""
-        last = rows[-1].get("modifiedtime")
-        if not isinstance(last, str) or last < at:
-            raise self._unordered(rows[-1].get("id"))
+    def _time(self, row: Record, module: PartyModule) -> str:
+        time = str(row.get("modifiedtime"))
         try:
-            q.moment(last)
+            q.moment(time)
         except ValueError:
-            raise self._unordered(rows[-1].get("id")) from None
-        return last
+            raise self._unordered(module) from None
+        return time
 
     def _unordered(self, where: object) -> RetryLater:
         return RetryLater(

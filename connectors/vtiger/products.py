@@ -35,12 +35,16 @@ class Products:
     def find(self, skus: Sequence[str]) -> dict[str, CrmProduct]:
         """By SKU as asked; unknown ones are absent. One query per portion, one retrieve per product (its taxes)."""
         wanted = [sku for sku in dict.fromkeys(skus) if clean(sku).strip()]
-        found = {}
+        found: dict[str, CrmProduct] = {}
+        known: dict[str, CrmProduct | None] = {}
         for portion, values in q.in_lists(wanted):
             rows = self._rows(values)
             for sku in portion:
                 row = self._pick(sku, rows)
-                product = self._product(row) if row is not None else None
+                id = str(row.get("id")) if row is not None else ""
+                if row is not None and id not in known:
+                    known[id] = self._product(row)
+                product = known.get(id)
                 if product is not None:
                     found[sku] = product
         return found

@@ -27,8 +27,9 @@ def build(
     options = HttpOptions(
         base_url=f"{settings.url}/wp-json/wc/v3/",
         timeouts=Timeouts(settings.connect_timeout, settings.read_timeout),
-        # A missing record and a missing REST interface are both 404: the body tells which (see client.py).
-        overrides={404: Outcome.OK},
+        # A missing record and a missing REST interface are both 404: the body tells which. A redirect means a wrong
+        # `url`. Both are sorted out in client.py.
+        overrides=dict.fromkeys((301, 302, 303, 307, 308, 404), Outcome.OK),
         headers={"Accept": "application/json"},
         verify_tls=settings.verify_tls,
     )

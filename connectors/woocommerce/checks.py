@@ -11,7 +11,7 @@ from connectors.woocommerce.client import Answer, Client
 from connectors.woocommerce.hooks import ORDER_TOPICS, live_secrets
 from connectors.woocommerce.settings import WooCommerceSettings
 from core.clock import Clock
-from core.errors import ConfigurationProblem, NotThere, OrderwireError, RetryLater
+from core.errors import OrderwireError, RetryLater
 
 MAX_SKEW: Final = 120.0
 _NEEDED: Final = ("order.created", "order.updated", "order.deleted")
@@ -28,7 +28,7 @@ class Checks:
         """All findings; when the shop cannot be read, only why."""
         try:
             answer = self._client.get_rows("orders.check", "orders", {"per_page": 1, "status": "any"})
-        except (RetryLater, NotThere, ConfigurationProblem) as error:
+        except OrderwireError as error:
             return [_problem("orders", error)]
         total = "" if answer.total is None else f" ({answer.total} there)"
         found = [Finding("orders", "ok", f"{self._settings.url} can be reached and its orders can be read{total}.")]
@@ -41,7 +41,7 @@ class Checks:
             return [problem]
         try:
             answer = self._client.get_rows("webhooks.list", "webhooks", {"per_page": 100})
-        except (RetryLater, NotThere) as error:
+        except OrderwireError as error:
             if isinstance(error, RetryLater) and error.cause == "auth":
                 message = "The key may not list webhooks, so nobody notices when the shop disables one."
                 return [Finding("webhooks", "warning", message, "use the key of a user who may manage the shop.")]

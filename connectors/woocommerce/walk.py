@@ -22,7 +22,7 @@ from connectors.woocommerce.client import Answer, Client
 from core.errors import RetryLater
 
 SECOND: Final = timedelta(seconds=1)
-MAX_PAGES: Final = 5_000
+MAX_PAGES: Final = 2_000
 MAX_RESTARTS: Final = 5
 
 Row = dict[str, Any]

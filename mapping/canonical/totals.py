@@ -22,8 +22,8 @@ only the tax can have been rounded elsewhere, and there are few ways to do that:
 In 1 and 2 a single wrong tax amount on a line would be "explained" as well (the header is right, the total too). So
 in all four the tax on each line must agree with its rate within its own rounding (half a minor unit, plus the tax on
 half a minor unit of net), and the sums must differ by no more than half a minor unit for every amount that was
-rounded on its own. A negative fee is exempt from the first test: shops spread its tax over the rates of the other
-lines.
+rounded on its own. Shops take the tax of a reduction (a negative fee) from several rates; such a tax must be that of
+parts of the reduction, and is known only to within its own rounding.
 
 The minor unit is the currency's, or finer where the shop works finer: shops are seen that sell in JPY with two
 decimals.
@@ -32,7 +32,7 @@ decimals.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
 
@@ -40,6 +40,7 @@ from core.errors import Held
 from core.money import ZERO, minor_unit, show
 from mapping.canonical.order import LineKind, OrderLine, SalesOrder, ShippingLine, TaxAmount
 
+_KEPT: Final = Decimal("0.0001")  # "unrounded" means four decimals more than are shown, or a float
 _HUNDRED: Final = Decimal(100)
 _HALF: Final = Decimal("0.5")
 _ROUNDINGS: Final = (ROUND_HALF_UP, ROUND_HALF_DOWN)  # shops round tax down on the half where prices include tax
@@ -98,70 +99,74 @@ def rounding_unit(order: SalesOrder) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class _Taxed:
-    """One amount of the order with its taxes. `exact` is its net before rounding (the net itself where nobody
-    tells).
-    """
+    """One amount of the order with its taxes."""
 
     net: Decimal
     exact: Decimal
+    """Its net before rounding; the net itself where nobody tells."""
     taxes: tuple[TaxAmount, ...]
-    spread: bool
+    spread: bool = False
+    """A reduction whose tax the shop took from the rates of the other lines."""
 
-    def recomputed(self, net: Decimal, unit: Decimal) -> list[tuple[TaxAmount, Decimal]]:
+    def recomputed(self, net: Decimal) -> list[tuple[TaxAmount, Decimal]]:
         """Each tax with its unrounded amount. Compound rates apply, one after the other, to the net plus the taxes
         before.
-
-        A zero beside a rate that would have given more than rounds to zero: the line is exempt, and zero it stays.
         """
         plain = sum((tax.rate or ZERO for tax in self.taxes if not tax.compound), ZERO) / _HUNDRED
         with_tax = net * (1 + plain)
         found = []
         for tax in self.taxes:
-            rate = (tax.rate or ZERO) / _HUNDRED
-            amount = (with_tax if tax.compound else net) * rate
+            amount = (with_tax if tax.compound else net) * (tax.rate or ZERO) / _HUNDRED
             if tax.compound:
                 with_tax += amount
-            exempt = not tax.amount and abs(amount) > unit * _HALF * (1 + rate)
-            found.append((tax, ZERO if exempt else amount))
+            found.append((tax, amount))
         return found
 
 
 def _explain(
     order: SalesOrder, difference: Decimal, unit: Decimal, shown_tax: Decimal | None, exact_nets: Mapping[str, Decimal]
 ) -> str:
+    """Which of the ways above leads to the total; "" when none does."""
     parts = list(_parts(order, unit, exact_nets))
-    roundings = sum(len(part.taxes) for part in parts) + len(order.tax_totals) + 1
-    if any(part.exact != part.net for part in parts):
-        roundings += len(parts)
-    if abs(difference) > roundings * unit * _HALF or not all(_tax_agrees(part, unit) for part in parts):
+    taxes = sum(len(part.taxes) for part in parts) + 2 * max(
+        len(order.tax_totals), 1
+    )  # header: goods and shipping apart
+    inexact = sum(1 for part in parts if part.exact != part.net)
+    if abs(difference) > (taxes + inexact + 1) * unit * _HALF:
+        return ""
+    if not all(part.spread or _tax_agrees(part, unit) for part in parts):
         return ""
     net = order.lines_net + order.shipping_net
     per_rate = sum((tax.amount for tax in order.tax_totals), ZERO) if order.tax_totals else None
-    if per_rate is not None and net + per_rate == order.total and _near(order, per_rate, parts, unit):
-        return PER_RATE
-    if shown_tax is not None and net + shown_tax == order.total and _near(order, shown_tax, parts, unit):
-        return PER_ORDER
-    if not _rates_known(parts):
+    headers = {PER_RATE: per_rate, PER_ORDER: shown_tax}
+    for reason, header in headers.items():
+        if header is not None and net + header == order.total and abs(header - order.tax) <= taxes * unit * _HALF:
+            return reason
+    if any(tax.rate is None for part in parts for tax in part.taxes):
         return ""
-    return _explain_recomputed(order, parts, unit, (per_rate, shown_tax))
+    return _explain_recomputed(order.total, parts, unit, headers)
 
 
 def _explain_recomputed(
-    order: SalesOrder, parts: list[_Taxed], unit: Decimal, headers: tuple[Decimal | None, Decimal | None]
+    total: Decimal, parts: list[_Taxed], unit: Decimal, headers: Mapping[str, Decimal | None]
 ) -> str:
-    net = order.lines_net + order.shipping_net
-    whole, by_rate = _recompute(parts, unit, exact=False)
-    if abs(order.total - net - whole) <= unit * _HALF:
+    known_to = unit * _HALF * (1 + sum(len(part.taxes) for part in parts if part.spread))
+    net = sum((part.net for part in parts), ZERO)
+    whole, by_rate = _recompute(parts, exact=False)
+    if abs(total - net - whole) <= known_to:
         return PER_ORDER
-    if order.total - net in _rounded_per_rate(by_rate, unit):
+    if total - net in _rounded_per_rate(by_rate, unit):
         return PER_RATE
-    if all(part.exact == part.net for part in parts):
+    inexact = sum(1 for part in parts if part.exact != part.net)
+    if not inexact:
         return ""
-    exact_net = sum((part.exact for part in parts), ZERO)
-    whole, by_rate = _recompute(parts, unit, exact=True)
+    known_to += unit * inexact * _KEPT
+    net = sum((part.exact for part in parts), ZERO)
+    whole, by_rate = _recompute(parts, exact=True)
     candidates = {whole, *_rounded_per_rate(by_rate, unit)}
-    candidates |= {header for header in headers if header is not None and abs(header - whole) <= unit * len(by_rate)}
-    return UNROUNDED if any(abs(order.total - exact_net - tax) <= unit * _HALF for tax in candidates) else ""
+    near = unit * max(len(by_rate), 1)
+    candidates |= {header for header in headers.values() if header is not None and abs(header - whole) <= near}
+    return UNROUNDED if any(abs(total - net - tax) <= known_to for tax in candidates) else ""
 
 
 def _parts(order: SalesOrder, unit: Decimal, exact_nets: Mapping[str, Decimal]) -> Iterator[_Taxed]:
@@ -170,48 +175,44 @@ def _parts(order: SalesOrder, unit: Decimal, exact_nets: Mapping[str, Decimal]) 
         exact = exact_nets.get(line.id, line.net)
         if abs(exact - line.net) > unit * _HALF:
             exact = line.net
-        spread = isinstance(line, OrderLine) and line.kind is LineKind.FEE and line.net < 0
-        yield _Taxed(line.net, exact, line.taxes, spread)
+        part = _Taxed(line.net, exact, line.taxes)
+        reduction = isinstance(line, OrderLine) and line.kind is LineKind.FEE and line.net < 0
+        spread = reduction and not _tax_agrees(part, unit) and _is_spread(part, unit)
+        yield replace(part, spread=True) if spread else part
 
 
 def _tax_agrees(part: _Taxed, unit: Decimal) -> bool:
-    """Whether every tax amount of a line is its rate's, within its own rounding."""
-    if part.spread:
-        return True
-    for tax, amount in part.recomputed(part.net, unit):
-        if tax.rate is None:
-            continue
-        slack = unit * _HALF + (abs(amount / part.net) if part.net else ZERO) * unit * _HALF
-        if abs(tax.amount - amount) > slack:
+    """Whether every tax amount of a line is its rate's, within its own rounding and that of the net amount."""
+    for tax, amount in part.recomputed(part.net):
+        per_net = abs(amount / part.net) if part.net else ZERO
+        if tax.rate is not None and abs(tax.amount - amount) > unit * _HALF * (1 + per_net):
             return False
     return True
 
 
-def _near(order: SalesOrder, header: Decimal, parts: list[_Taxed], unit: Decimal) -> bool:
-    """Whether the header's tax can be the lines' tax rounded elsewhere: half a unit for each amount rounded on its
-    own.
-    """
-    amounts = sum(1 for part in parts for tax in part.taxes if tax.amount)
-    return abs(header - order.tax) <= (amounts + max(len(order.tax_totals), 1)) * unit * _HALF
+def _is_spread(part: _Taxed, unit: Decimal) -> bool:
+    """Whether the tax of a reduction is that of parts of it at each rate, together no more than the whole."""
+    taxed, slack = ZERO, unit * _HALF
+    for tax in part.taxes:
+        if not tax.rate or tax.amount > 0:
+            return False
+        taxed += tax.amount / tax.rate * _HUNDRED
+        slack += unit * _HALF / tax.rate * _HUNDRED
+    return abs(taxed) <= abs(part.net) + slack
 
 
-def _rates_known(parts: list[_Taxed]) -> bool:
-    return all(tax.rate is not None for part in parts for tax in part.taxes)
-
-
-def _recompute(
-    parts: list[_Taxed], unit: Decimal, *, exact: bool
-) -> tuple[Decimal, dict[tuple[str, Decimal, bool], Decimal]]:
-    """The unrounded tax of the whole order, and per rate. A negative fee keeps the tax that the shop shows."""
+def _recompute(parts: list[_Taxed], *, exact: bool) -> tuple[Decimal, dict[tuple[str, Decimal, bool], Decimal]]:
+    """The unrounded tax of the whole order, and per rate. A spread reduction keeps the tax that the shop shows."""
     by_rate: dict[tuple[str, Decimal, bool], Decimal] = {}
     for part in parts:
-        for tax, amount in part.recomputed(part.exact if exact else part.net, unit):
+        for tax, amount in part.recomputed(part.exact if exact else part.net):
             name = (tax.label, tax.rate or ZERO, tax.compound)
             by_rate[name] = by_rate.get(name, ZERO) + (tax.amount if part.spread else amount)
     return sum(by_rate.values(), ZERO), by_rate
 
 
 def _rounded_per_rate(by_rate: Mapping[tuple[str, Decimal, bool], Decimal], unit: Decimal) -> set[Decimal]:
+    """The taxes rounded each, halves either way."""
     return {
         sum(((tax / unit).quantize(Decimal(1), mode) * unit for tax in by_rate.values()), ZERO) for mode in _ROUNDINGS
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -13,30 +13,41 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sandbox.crm import answers, pages, seed
-from sandbox.pages import STATIC
+from sandbox.pages import STATIC, from_elsewhere
 
 if TYPE_CHECKING:
     from sandbox.crm.app import CrmApp
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def build(app: CrmApp) -> Starlette:
     """The application beside the web service."""
     control = Control(app)
     routes: list[Route | Mount] = [
-        Route("/sandbox/faults", control.faults, methods=["GET", "POST", "DELETE"]),
-        Route("/sandbox/switches", control.switches, methods=["GET", "POST"]),
-        Route("/sandbox/uniqueness", control.uniqueness, methods=["GET", "POST"]),
-        Route("/sandbox/state", control.state),
-        Route("/sandbox/reset", control.reset, methods=["POST"]),
-        Route("/sandbox/seed", control.seed, methods=["POST"]),
-        Route("/sandbox/calls", control.calls, methods=["GET", "DELETE"]),
-        Route("/sandbox/expire-sessions", control.expire_sessions, methods=["POST"]),
+        Route("/sandbox/faults", _own(control.faults), methods=["GET", "POST", "DELETE"]),
+        Route("/sandbox/switches", _own(control.switches), methods=["GET", "POST"]),
+        Route("/sandbox/uniqueness", _own(control.uniqueness), methods=["GET", "POST"]),
+        Route("/sandbox/state", _own(control.state)),
+        Route("/sandbox/reset", _own(control.reset), methods=["POST"]),
+        Route("/sandbox/seed", _own(control.seed), methods=["POST"]),
+        Route("/sandbox/calls", _own(control.calls), methods=["GET", "DELETE"]),
+        Route("/sandbox/expire-sessions", _own(control.expire_sessions), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC), name="static"),
         *pages.routes(app),
     ]
     return Starlette(routes=routes)
+
+
+def _own(handler: Handler) -> Handler:
+    """Nobody turns the dial from another site's page."""
+
+    async def checked(request: Request) -> Response:
+        if request.method != "GET" and from_elsewhere(request):
+            return JSONResponse({"error": "The call must come from this CRM's own page."}, status_code=403)
+        return await handler(request)
+
+    return checked
 
 
 class Control:

@@ -21,7 +21,7 @@ RATES: dict[str, str] = {
     "empty_500_after": "writes: done, then HTTP 500 with an empty body",
     "lost_answer": "writes: done, then the connection is closed without an answer",
     "late_commit": "writes: no answer now, done some seconds later",
-    "lost_line": "creating orders and invoices of several lines: the last line is lost (T5)",
+    "lost_line": "creating orders and invoices of several lines: the first line is lost (T5)",
     "lost_line_overlap": "the same, only while another session's creation is under way (T5 as it happens)",
 }
 """Every fault and what it does. Each is a rate from 0 to 1."""

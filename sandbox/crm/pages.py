@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.crm import answers
+from sandbox.crm import answers, values
 from sandbox.crm.faults import RATES
 from sandbox.crm.people import GROUPS
 from sandbox.crm.store import Row
@@ -117,9 +117,18 @@ class Pages:
             record = answers.present(store, people, row)
             lines = answers.lines_out(store, row)
             charges = answers.charges_out(row)
-            names = {name: self._cell(row, name) for name in row.module.references if record[name]}
+            named = (*row.module.references, "assigned_user_id")
+            names = {name: self._cell(row, name) for name in named if record[name]}
         fields = [(name, names.get(name, value)) for name, value in record.items() if value]
-        context: dict[str, Any] = {"row": row, "record": record, "lines": lines, "charges": charges, "fields": fields}
+        total = values.fixed(record["hdnGrandTotal"], 2)
+        context: dict[str, Any] = {
+            "total": total,
+            "row": row,
+            "record": record,
+            "lines": lines,
+            "charges": charges,
+            "fields": fields,
+        }
         return render(_TEMPLATES, "order.html", **context, active=f"/{path}", refresh=2)
 
     async def faults(self, request: Request) -> Response:
@@ -139,7 +148,7 @@ class Pages:
     def _cell(self, row: Row, name: str) -> str:
         """A cell as a person reads it: names for ids, two decimals for money."""
         value = row.values[name]
-        if name == "assigned_user_id":
+        if value in self.owners or name == "assigned_user_id":
             return self.owners.get(value, value)
         if name in row.module.references:
             pointed = self.app.service.store.find(value)

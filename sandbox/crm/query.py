@@ -20,6 +20,7 @@ Test = Callable[[Row], bool]
 
 CAP = 100
 """No answer has more rows, whatever LIMIT says."""
+_TIMES = frozenset({"datetime", "date"})
 _JOINED = frozenset(LINE_COLUMNS)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "b": "\b", "Z": "\x1a"}
 _LINE_EXTRAS = ("image", "purchase_cost", "margin")
@@ -98,8 +99,10 @@ class _Run:
                 ids = (self.store.find(_literal(token)) for token in condition.values)
                 return [row for row in ids if row is not None and row.number in self.store.by_module[self.module.name]]
             field = self.module.fields[condition.column]
-            if condition.operator == "=" and condition.column in self.module.columns and not field.numeric:
-                return list(self.store.with_value(self.module, condition.column, _literal(condition.values[0])))
+            indexed = condition.operator in {"=", "IN"} and condition.column in self.module.columns
+            if indexed and not field.numeric:
+                texts = dict.fromkeys(fold(_literal(token)) for token in condition.values)
+                return [row for text in texts for row in self.store.with_value(self.module, condition.column, text)]
         return self.store.alive(self.module.name)
 
     def _test(self, condition: Condition) -> Test:
@@ -116,6 +119,8 @@ class _Run:
         if field.numeric:
             numbers = [values.to_decimal(text) for text in wanted]
             return _compare(operator, numbers, lambda row: values.to_decimal(row.values[column]))
+        if field.kind in _TIMES:
+            return _compare(operator, wanted, lambda row: row.values[column])
         folded = [fold(text) for text in wanted]
         return _compare(operator, folded, lambda row: fold(row.values[column]))
 
@@ -140,6 +145,8 @@ class _Run:
         field: Field = self.module.fields[name]
         if field.numeric:
             return lambda row: values.to_decimal(row.values[name])
+        if field.kind in _TIMES:
+            return lambda row: row.values[name]
         return lambda row: fold(row.values[name])
 
     # --- what is shown -------------------------------------------------------------------------------------------

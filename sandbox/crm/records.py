@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox.crm import answers, details, inventory, lineitems, values
 from sandbox.crm.errors import ServerCrash, WsError, denied, missing, not_found
+from sandbox.crm.inventory import Totals
 from sandbox.crm.people import People, User
 from sandbox.crm.schema import LINE_COLUMNS, NUMBERED, Field, Module
 from sandbox.crm.settings import Switches
@@ -105,12 +106,12 @@ class Records:
         return {**self.present(row), "id": row.id, "label": row.label}
 
     def _insert_lines(self, row: Row, element: Json) -> Json:
-        self._write_lines(row, element)
+        result = self._write_lines(row, element)
         orphan = row.module.name == "Invoice" and row.values["salesorder_id"] and not self.present(row)["salesorder_id"]
         if orphan and self.switches.orphan_invoices:
             self._leave_shell(row)
             raise ServerCrash
-        out = self._inventory_answer(row, element)
+        out = self._inventory_answer(row, element, result)
         if row.module.name == "Invoice":
             self.store.change(row, {"balance": row.values["hdnGrandTotal"]})
         return {"id": row.id, **out, "LineItems_FinalDetails": details.after_create(row), "new": True}
@@ -182,8 +183,7 @@ class Records:
             inventory.move_stock(self.store, before, +1)
         if element.get("LineItems"):
             self.store.drop_lines(row.lines)
-            self._write_lines(row, element)
-            out = self._inventory_answer(row, element)
+            out = self._inventory_answer(row, element, self._write_lines(row, element))
             out["LineItems_FinalDetails"] = details.after_create(row)
             if answer_without_lines:
                 # Seen on the wire: an update that carries lines answers with an empty list, though it stored them.
@@ -270,21 +270,21 @@ class Records:
 
     # --- lines ---------------------------------------------------------------------------------------------------
 
-    def _write_lines(self, row: Row, element: Json) -> None:
+    def _write_lines(self, row: Row, element: Json) -> Totals:
         row.lines = inventory.read_lines(self.store, row, element["LineItems"], row.values["hdnTaxType"])
         if self.lose_line and len(row.lines) > 1:
             self.store.drop_lines([row.lines.pop(0)])  # T5: another process took the same line number.
         row.charges = inventory.read_charges(element)
         decimals = 8 if row.module.name == "Invoice" else 3
         columns = inventory.charge_columns(element, row.charges, decimals)
-        self.store.change(row, columns)
-        self.store.change(row, inventory.total_columns(inventory.totals(self.store, row)))
+        result = inventory.totals(self.store, row)
+        self.store.change(row, columns | inventory.total_columns(result))
         if inventory.takes_stock(row):
             inventory.move_stock(self.store, row.lines, -1)
+        return result
 
-    def _inventory_answer(self, row: Row, element: Json) -> Json:
+    def _inventory_answer(self, row: Row, element: Json, result: Totals) -> Json:
         """The answer after lines were written: totals as numbers, the product of the head null."""
-        result = inventory.totals(self.store, row)
         out = {**self.present(row), "id": row.id, "label": row.label, **answers.charges_out(row)}
         if row.module.name == "SalesOrder":
             out["invoicestatus"] = values.plain_text(element.get("invoicestatus"))

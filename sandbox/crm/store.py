@@ -82,7 +82,8 @@ class Store:
             if module == row.module.name and column in fields:
                 index.get(fold(row.values[column]), {}).pop(row.number, None)
         row.values.update(fields)
-        self.relabel(row)
+        if any(name in fields for name in row.module.label_fields):
+            self.relabel(row)
         self._index(row, fields)
 
     def delete(self, row: Row) -> None:

@@ -11,6 +11,7 @@ import re
 import time
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from html.entities import codepoint2name
 
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
@@ -53,7 +54,12 @@ def to_decimal(value: object) -> Decimal:
 
 def fixed(value: object, decimals: int) -> str:
     """A number as text with a fixed number of decimals, rounded half up (away from zero)."""
-    number = to_decimal(value).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+    return _fixed(str(value), decimals)
+
+
+@lru_cache(maxsize=16384)
+def _fixed(text: str, decimals: int) -> str:
+    number = to_decimal(text).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
     return f"{number:f}"
 
 

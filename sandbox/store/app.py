@@ -60,7 +60,7 @@ class Store:
         kept = self._kept(request)
         if kept is None:
             return render(_TEMPLATES, "gone.html", status=404, active="/orders", refresh=0)
-        lines = [(line, totals.with_tax(kept.order, line)) for line in kept.order["lines"]]
+        lines = [(line, totals.with_tax(line)) for line in kept.order["lines"]]
         document = json.dumps(kept.document, ensure_ascii=False, indent=2)
         context: dict[str, Any] = {"kept": kept, "order": kept.order, "lines": lines, "document": document}
         return render(_TEMPLATES, "order.html", **context, crm=f"{self.crm_url}/orders", active="/orders", refresh=0)

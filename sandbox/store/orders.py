@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sandbox.catalogue import BY_SKU
@@ -190,7 +190,7 @@ def _rows(form: Form, problems: dict[str, str]) -> list[tuple[str, Decimal]]:
         if sku not in BY_SKU:
             problems[f"sku_{place}"] = f"There is no article {sku}."
         elif quantity is None:
-            problems[f"quantity_{place}"] = f"The quantity of line {place} must be a number from 0.001 to {_MOST}."
+            problems[f"quantity_{place}"] = f"The quantity of article {place} must be a whole number from 1 to {_MOST}."
         else:
             rows.append((sku, quantity))
     if not rows and not any(name.startswith(("sku_", "quantity_")) for name in problems):
@@ -199,14 +199,9 @@ def _rows(form: Form, problems: dict[str, str]) -> list[tuple[str, Decimal]]:
 
 
 def _quantity(text: str) -> Decimal | None:
-    """At most three decimals; neither zero, negative, endless nor absurd."""
-    try:
-        number = Decimal(text.replace(",", "."))
-    except InvalidOperation:
-        return None
-    if not number.is_finite() or not Decimal(0) < number <= _MOST or number != round(number, 3):
-        return None
-    return number
+    """Whole pieces, from one to as many as a van carries."""
+    number = Decimal(text) if text.isdigit() and text.isascii() and len(text) < 5 else Decimal(0)
+    return number if 0 < number <= _MOST else None
 
 
 def _line(place: int, sku: str, quantity: Decimal, off: Decimal, currency: str) -> tuple[Json, Priced]:
@@ -248,7 +243,7 @@ def _coupons(form: Form, lines: list[Priced]) -> list[Json]:
 
 def _customer(form: Form) -> Json:
     names = ("company", "first_name", "last_name", "email", "phone", "vat_number", "erp_number")
-    return {"id": "", "guest": True, **{name: _text(form, name) for name in names}}
+    return {"id": None, "guest": True, **{name: _text(form, name) for name in names}}
 
 
 def _address(form: Form, prefix: str) -> Json:

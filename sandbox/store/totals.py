@@ -31,10 +31,9 @@ def to_cents(amount: Decimal, currency: str) -> Decimal:
 
 
 def price_line(quantity: Decimal, unit_price: Decimal, rate: Decimal, *, percent_off: Decimal, currency: str) -> Priced:
-    """Price one line. Only whole cents enter: the unit price, the discount, and the tax on what remains."""
+    """Price one line of whole pieces: unit price, discount and the tax on what remains are whole cents."""
     unit = to_cents(unit_price, currency)
-    gross = to_cents(quantity * unit, currency)
-    discount = to_cents(quantity * unit - gross + gross * percent_off / 100, currency)
+    discount = to_cents(quantity * unit * percent_off / 100, currency)
     net = quantity * unit - discount
     return Priced(quantity, unit, discount, net, rate, to_cents(net * rate / 100, currency))
 
@@ -45,6 +44,7 @@ def flat(amount: Decimal, rate: Decimal, currency: str) -> Priced:
 
 
 def taxes_json(priced: Priced) -> list[dict[str, str]]:
+    """The line's one tax, as the order document writes taxes."""
     return [{"label": "VAT", "rate": plain(priced.rate), "amount": f"{priced.tax:f}"}]
 
 
@@ -67,6 +67,6 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def with_tax(order: dict[str, Any], line: dict[str, Any]) -> Decimal:
+def with_tax(line: dict[str, Any]) -> Decimal:
     """What the line costs the buyer."""
     return Decimal(line["net"]) + sum((Decimal(tax["amount"]) for tax in line["taxes"]), Decimal(0))

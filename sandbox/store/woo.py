@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
-from oauthlib.common import Request as OAuthRequest
 from oauthlib.oauth1.rfc5849 import signature as oauth
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -232,13 +232,15 @@ class Face:
 
     def _oauth_refusal(self, request: Request) -> Response | None:
         """OAuth 1.0a with one leg: consumer key and secret, no token; parameters in the query or the header."""
-        signed = OAuthRequest(str(request.url), request.method, headers=dict(request.headers))
-        query = request.url.query
         headers = {"Authorization": request.headers["authorization"]} if "authorization" in request.headers else {}
-        found = oauth.collect_parameters(query, headers=headers, exclude_oauth_signature=False, with_realm=False)
+        found = oauth.collect_parameters(request.url.query, headers=headers, exclude_oauth_signature=False)
         given = dict(found)
-        signed.params = [(key, value) for key, value in found if key != "oauth_signature"]
-        signed.signature = given.get("oauth_signature", "")
+        signed: Any = SimpleNamespace(
+            uri=str(request.url),
+            http_method=request.method,
+            params=[(key, value) for key, value in found if key != "oauth_signature"],
+            signature=given.get("oauth_signature", ""),
+        )
         verify = _VERIFIERS.get(given.get("oauth_signature_method", ""))
         if given.get("oauth_consumer_key") != self.shop.consumer_key:
             return _unauthorised("Consumer key is invalid.")
@@ -260,9 +262,8 @@ class Face:
 
 
 def _of_status(order: Json, wanted: set[str]) -> bool:
-    if not wanted or "any" in wanted:
-        return order["status"] != "trash"
-    return order["status"] in wanted
+    status = str(order["status"])
+    return status != "trash" if not wanted or "any" in wanted else status in wanted
 
 
 def _picked(whole: Json, fields: str) -> Json:

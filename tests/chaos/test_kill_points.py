@@ -42,6 +42,9 @@ POINTS: dict[int, tuple[str, ...]] = {
     ),
 }
 
+DIFFERENT = (*POINTS[8][1 : POINTS[8].index("before intend order")], *around("create SalesOrder"))
+"""On PHP 8 the customer is made in another way; what follows is the same and killed on PHP 7."""
+
 Victim = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -132,55 +135,60 @@ def by_point(points: Sequence[str], found: dict[int, dict[str, Any]]) -> dict[st
 @pytest.mark.parametrize("php", [7, 8])
 def test_the_points_are_all_there_are(victim: Victim, tmp_path: Path, php: int) -> None:
     """A step that is added to the product must be added to the list above."""
-    with crm(php=php) as (_, crm_url):
-        world = World(f"sqlite:///{tmp_path / 'orderwire.sqlite'}", crm_url)
+    with crm(php=php) as (_, crm_url), World(f"sqlite:///{tmp_path / 'orderwire.sqlite'}", crm_url) as world:
         world.fill_index()
         told = victim(task(world, 1, ""))
         assert told["ended_by"] == 0
-        assert tuple(told["passed"]) == POINTS[php][1:], "the claim is counted from its answer"
+        assert tuple(told["passed"]) == POINTS[php]
         assert arrived(world, [1]) == {1: one_of_each(1)}
-        world.close()
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("php", [7, 8])
 def test_killed_at_every_point(victim: Victim, database_url: str, php: int) -> None:
-    """A victim for each point, each with an order and a customer of its own; then one worker finishes what they left."""
-    points = POINTS[php][1:]
+    """A victim for each point, each with an order and a customer of its own; then one worker finishes what they left.
+
+    The one that is killed before its claim comes last: the next would take its job.
+    """
+    points = (*(POINTS[7][1:] if php == 7 else DIFFERENT), "before claim")
     ids = range(1, len(points) + 1)
-    with crm(php=php) as (app, crm_url):
-        clock = SkippingClock()
-        world = World(database_url, crm_url, clock=clock, lease=LEASE, hold=HOLD, invoices="on_order")
+    with (
+        crm(php=php) as (app, crm_url),
+        World(database_url, crm_url, clock=SkippingClock(), lease=LEASE, hold=HOLD, invoices="on_order") as world,
+    ):
+        clock = world.clock
+        assert isinstance(clock, SkippingClock)
         world.fill_index()
         for id in ids:
             clock.skip(LEASE + 1)  # what an earlier victim held (the lane) has run out; nobody has cleaned up after it
             told = victim(task(world, id, points[id - 1], offset=clock.offset))
             assert told["ended_by"] == SIGKILLED, points[id - 1]
         unfinished = world.ledger.jobs.counts()
-        assert unfinished["running"] == len(points) - 1, "all but the one that was killed after its job was settled"
+        assert unfinished["running"] == len(points) - 2, (
+            "not the one before its claim, nor the one after it was settled"
+        )
         world.forget_calls()
         world.finish()
         assert by_point(points, arrived(world, ids)) == {}
         assert len(world.records("Accounts")) == len(points)
         assert not app.service.store.by_module["Leads"]
-        world.close()
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("php", [7, 8])
 def test_a_second_process_takes_over_in_real_time(victim: Victim, database_url: str, php: int) -> None:
-    """Nothing is skipped here: leases of 4 s and a hold of 1.5 s run out by themselves while an engine is running."""
+    """Nothing is skipped here: leases of 6 s and a hold of 1.5 s run out by themselves while an engine is running."""
     points = {
-        7: ("after create Leads", "after convertlead", "after create SalesOrder", "before link invoice"),
-        8: ("after create Accounts", "after create Contacts", "after create SalesOrder", "before link invoice"),
+        7: ("after create Leads", "after convertlead", "before link invoice", "after create SalesOrder"),
+        8: ("after create Accounts", "after create Contacts", "before link invoice", "after create SalesOrder"),
     }[php]
-    with crm(php=php) as (_, crm_url):
-        world = World(database_url, crm_url, lease=4.0, hold=1.5, invoices="on_order")
+    with crm(php=php) as (_, crm_url), World(database_url, crm_url, lease=6.0, hold=1.5, invoices="on_order") as world:
         world.fill_index()
         for id, point in enumerate(points, 1):
-            assert victim(task(world, id, point, lease=4.0, hold=1.5))["ended_by"] == SIGKILLED
+            assert victim(task(world, id, point, lease=6.0, hold=1.5))["ended_by"] == SIGKILLED
         with world.working(threads=2):
-            world.settle(within=40)
+            world.settle(within=50)
         assert by_point(points, arrived(world, range(1, 5))) == {}
-        world.close()
 
 
 # -- the control: these tests can fail ---------------------------------------------------------------------------------
@@ -195,8 +203,10 @@ def late(world: World, app: CrmApp, module: str) -> Callable[[], bool]:
 @pytest.mark.parametrize(("module", "place"), [("Accounts", 0), ("SalesOrder", 2)])
 @pytest.mark.parametrize("hold", [0.0, 120.0])
 def test_without_the_hold_a_late_commit_makes_a_double(database_url: str, module: str, place: int, hold: float) -> None:
-    with crm(php=8, unique_account_names=False) as (app, crm_url):
-        world = World(database_url, crm_url, clock=SkippingClock(), hold=hold)
+    with (
+        crm(php=8, unique_account_names=False) as (app, crm_url),
+        World(database_url, crm_url, clock=SkippingClock(), hold=hold) as world,
+    ):
         done = late(world, app, module)
         world.deliver(order(1))
         # Without a hold nothing keeps the worker from looking at once: too early.
@@ -205,5 +215,4 @@ def test_without_the_hold_a_late_commit_makes_a_double(database_url: str, module
         assert world.struck() == {"late_commit": 1}
         found = world.counts("Accounts", "Contacts", "SalesOrder")
         assert found == tuple((2 if n == place else 1) if not hold else 1 for n in range(3))
-        assert skipped >= hold
-        world.close()
+        assert skipped > hold - 5

@@ -21,6 +21,9 @@ import structlog
 from connectors.http import Http
 from ledger.jobs import Jobs
 from ledger.links import Links
+from mapping.identity import customer_entries, strong_identities
+from mapping.woocommerce import WooOptions, order_from_woocommerce
+from tests.orders import order
 from tests.world import SkippingClock, World
 
 Namer = Callable[..., str]
@@ -65,7 +68,7 @@ def wrap_all(points: Points) -> None:
     points.wrap(Jobs, "claim", lambda *_a, **_k: "claim")
     points.wrap(Links, "intend", lambda _s, _c, _t, kind, _keys, **_k: f"intend {kind}")
     points.wrap(Links, "mark_sent", lambda _s, _c, links, **_k: f"mark {links[0].kind}")
-    points.wrap(Links, "note", lambda _s, _link, refs: f"note {sorted(set(refs) - {'own_id'})[0]}")
+    points.wrap(Links, "note", lambda _s, _link, refs: f"note {min(set(refs) - {'own_id'})}")
     points.wrap(Links, "link", lambda _s, links, *_a, **_k: f"link {links[0].kind}")
     points.wrap(Http, "write", _written)
     points.wrap(Jobs, "settle", lambda *_a, **_k: "settle")
@@ -80,6 +83,8 @@ def carry(task: dict[str, Any]) -> None:
         clock=SkippingClock(task["offset"]) if task["offset"] else None,
         lease=task["lease"],
         hold=task["hold"],
+        upgrade=False,
+        shops={"shop": {}},
         **task["flow"],
     )
     world.deliver(task["order"])
@@ -87,12 +92,21 @@ def carry(task: dict[str, Any]) -> None:
     claim = world.ledger.jobs.claim("victim")
     assert claim is not None, "there was nothing to do"
     assert claim.key.id == str(task["order"]["id"]), "somebody else's job was due"
+    world.runner.leases.start()
     world.runner.run(claim)
     print(json.dumps({"passed": points.passed}), flush=True)  # noqa: T201
 
 
+def warm_up() -> None:
+    """What a first order loads lazily, loaded before anything is forked."""
+    made = order_from_woocommerce(order(1), WooOptions("shop"))
+    customer_entries(made.customer, "DE")
+    strong_identities(made.customer, "DE")
+
+
 def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    warm_up()
     for line in sys.stdin:
         task = json.loads(line)
         child = os.fork()

@@ -191,7 +191,7 @@ class Replay:
         if NUMBERS.match(theirs):
             return NUMBERS.sub(r"\1", ours) == NUMBERS.sub(r"\1", theirs)
         if ID.match(theirs) and ID.match(ours):
-            return self.ids.setdefault(theirs, ours) == ours
+            return bool(self.ids.setdefault(theirs, ours) == ours)
         return bool(theirs == ours)
 
 

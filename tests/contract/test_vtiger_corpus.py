@@ -85,7 +85,9 @@ def test_the_representation_reaches_the_stores_total(case: Case) -> None:
     # Ten decimals beyond the cent: half a unit of the adjustment's last digit is what is left.
     assert abs(money.total - order.total) <= EXACT / 2
     shape = [(line.quantity, line.price.quantize(Decimal("0.01"))) for line in money.lines]
-    recorded = [(Decimal(x["quantity"]), Decimal(x["listprice"]).quantize(Decimal("0.01"))) for x in case.element["LineItems"]]
+    recorded = [
+        (Decimal(x["quantity"]), Decimal(x["listprice"]).quantize(Decimal("0.01"))) for x in case.element["LineItems"]
+    ]
     assert shape == recorded
     compound = any(len([tax for tax in line.taxes if tax.amount]) > 1 for line in order.lines)
     assert abs(money.adjustment - order.rounding) < Decimal("0.1" if compound else "0.02")
@@ -111,17 +113,32 @@ class Server:
 
     def _kept(self, element: dict[str, Any]) -> dict[str, Any]:
         lines = [
-            line | {"sequence_no": str(n), "quantity": f"{float(line['quantity']):.3f}", "tax1": f"{float(line['tax1']):.3f}"}
+            line
+            | {
+                "sequence_no": str(n),
+                "quantity": f"{float(line['quantity']):.3f}",
+                "tax1": f"{float(line['tax1']):.3f}",
+            }
             for n, line in enumerate(element["LineItems"], 1)
         ]
         total = sum(
-            (float(x["quantity"]) * float(x["listprice"]) - float(x.get("discount_amount", 0))) * (1 + float(x["tax1"]) / 100)
+            (float(x["quantity"]) * float(x["listprice"]) - float(x.get("discount_amount", 0)))
+            * (1 + float(x["tax1"]) / 100)
             for x in lines
         )
         charge = float(element.get("shipping_&_handling", 0))
-        total += charge * (1 + float(element.get("shipping_&_handling_shtax1", 0)) / 100) + float(element["txtAdjustment"])
+        total += charge * (1 + float(element.get("shipping_&_handling_shtax1", 0)) / 100) + float(
+            element["txtAdjustment"]
+        )
         # A create answers with the totals as JSON numbers, and with productid null.
-        return {"id": "6x1", "salesorder_no": "SO1", **element, "productid": None, "hdnGrandTotal": total, "LineItems": lines}
+        return {
+            "id": "6x1",
+            "salesorder_no": "SO1",
+            **element,
+            "productid": None,
+            "hdnGrandTotal": total,
+            "LineItems": lines,
+        }
 
 
 class Guard:
@@ -153,7 +170,9 @@ def test_each_order_is_created_and_updated_without_a_difference(case: Case, crm:
     item = CrmProduct("14x2", "any", taxes=frozenset({"tax1"}))
     skus = {line.sku or line.name for line in case.order.lines}
     # Fees are sold as products here: no product of the connection has to be asked for.
-    lines = tuple(line.model_copy(update={"sku": line.sku or line.name, "kind": LineKind.PRODUCT}) for line in case.order.lines)
+    lines = tuple(
+        line.model_copy(update={"sku": line.sku or line.name, "kind": LineKind.PRODUCT}) for line in case.order.lines
+    )
     order = case.order.model_copy(update={"lines": lines})
     refs = OrderRefs("shop-order-1", "11x1", "12x1", "Anna", dict.fromkeys(skus, item), status="Created")
     with guarded(Guard()):

@@ -48,8 +48,10 @@ class Exchange:
     @property
     def answer(self) -> Json | None:
         start = self.text.rfind('{"success":')
+        if start < 0:
+            return None
         try:
-            found: Json = json.loads(self.text[start:], parse_float=Decimal) if start >= 0 else None
+            found: Json = json.loads(self.text[start:], parse_float=Decimal)
         except ValueError:
             return None
         return found
@@ -135,7 +137,14 @@ KEPT_OTHERWISE: dict[str, set[tuple[str, str]]] = {
 }
 WRITTEN_BY_US = {"Accounts", "Contacts", "Leads", "SalesOrder", "Invoice"}
 # Fields of recorded orders that the connector never sends: their format is not in its table.
-NEVER_SENT = {"hdnDiscountAmount", "hdnDiscountPercent", "hdnS_H_Amount", "hdnS_H_Percent", "hdnGrandTotal", "hdnSubTotal"}
+NEVER_SENT = {
+    "hdnDiscountAmount",
+    "hdnDiscountPercent",
+    "hdnS_H_Amount",
+    "hdnS_H_Percent",
+    "hdnGrandTotal",
+    "hdnSubTotal",
+}
 NEVER_SENT |= {"received", "enable_recurring", "pre_tax_total"}
 
 
@@ -163,7 +172,9 @@ class Wire:
         operation = params["operation"]
         if operation in {"getchallenge", "login"}:
             scripted = [e for e in self.logins if e.operation == operation]
-            answer = scripted[0] if scripted else BY_NAME["001-getchallenge" if operation == "getchallenge" else "002-login"]
+            answer = (
+                scripted[0] if scripted else BY_NAME["001-getchallenge" if operation == "getchallenge" else "002-login"]
+            )
             if scripted:
                 self.logins.remove(answer)
         else:
@@ -207,7 +218,9 @@ def _drive(driven: Client, exchange: Exchange) -> object:
 def _expected_error(exchange: Exchange) -> tuple[type[OrderwireError], str]:
     """Which error the recorded answer must become, and its class."""
     write = exchange.operation in POSTED
-    unreadable: tuple[type[OrderwireError], str] = (Ambiguous, "ambiguous write") if write else (RetryLater, "remote 5xx")
+    unreadable: tuple[type[OrderwireError], str] = (
+        (Ambiguous, "ambiguous write") if write else (RetryLater, "remote 5xx")
+    )
     answer = exchange.answer
     if exchange.status == 414:
         return Held, "validation/value"
@@ -256,7 +269,12 @@ def test_driven(exchange: Exchange, record_property: Callable[[str, object], Non
         return
     answer = exchange.answer
     gone = exchange.operation == "retrieve" and answer is not None and not answer["success"]
-    fine = answer is not None and answer["success"] and exchange.status == 200 and isinstance(answer["result"], dict | list)
+    fine = (
+        answer is not None
+        and answer["success"]
+        and exchange.status == 200
+        and isinstance(answer["result"], dict | list)
+    )
     if not fine and not gone:
         error, klass = _expected_error(exchange)
         with pytest.raises(error) as caught:
@@ -342,7 +360,9 @@ def test_what_was_kept_is_compared_with_what_was_sent(exchange: Exchange) -> Non
     element = {name: value for name, value in exchange.element.items() if name not in NEVER_SENT}
     found = verify.compare_fields(element, answer["result"], frozenset({"cf_external_id"}))
     if "LineItems" in element:
-        found += verify.compare_lines([{k: str(v) for k, v in line.items()} for line in element["LineItems"]], answer["result"])
+        found += verify.compare_lines(
+            [{k: str(v) for k, v in line.items()} for line in element["LineItems"]], answer["result"]
+        )
     expected = KEPT_OTHERWISE.get(exchange.name, set())
     assert {(mismatch.field, mismatch.fix) for mismatch in found} == expected
     assert all("What to do: " in mismatch.message for mismatch in found)

@@ -32,9 +32,13 @@ PAPER = OrderLine(
     id="1", sku="OF-100", name="Paper", quantity=D(3), subtotal=D("12.87"), discount=D("0.87"), net=D("12.00"),
     taxes=(TaxAmount(rate=D(19), amount=D("2.28")),),
 )  # fmt: skip
-ODD = OrderLine(id="2", sku="NOPE", name="Odd thing", subtotal=D(5), net=D(5), taxes=(TaxAmount(rate=D(7), amount=D("0.35")),))
+ODD = OrderLine(
+    id="2", sku="NOPE", name="Odd thing", subtotal=D(5), net=D(5), taxes=(TaxAmount(rate=D(7), amount=D("0.35")),)
+)
 RUSH = OrderLine(id="3", kind=LineKind.FEE, name="Rush", subtotal=D(-2), net=D(-2))
-DHL = ShippingLine(id="4", method="flat_rate", title="DHL", net=D("9.99"), taxes=(TaxAmount(rate=D(19), amount=D("1.90")),))
+DHL = ShippingLine(
+    id="4", method="flat_rate", title="DHL", net=D("9.99"), taxes=(TaxAmount(rate=D(19), amount=D("1.90")),)
+)
 ALL = frozenset({"tax1", "tax2", "tax3"})
 PLACE = Place(
     external_id="shop-order-1", account="11x1", contact="12x1", owner="19x5", currency="21x1", subject="Order 1001",
@@ -118,7 +122,9 @@ def test_what_has_no_field_stands_in_the_description() -> None:
 
 
 def test_a_tax_no_line_can_carry_is_named() -> None:
-    free = OrderLine(id="1", sku="OF-100", subtotal=D(10), discount=D(10), net=D(0), taxes=(TaxAmount(amount=D("1.90")),))
+    free = OrderLine(
+        id="1", sku="OF-100", subtotal=D(10), discount=D(10), net=D(0), taxes=(TaxAmount(amount=D("1.90")),)
+    )
     text = order_to_vtiger(order(lines=(free,), shipping_lines=(), total=D("1.90")), PLACE)["description"]
     assert "The adjustment holds 1.90 EUR of tax that no line's percentage can carry" in text
 
@@ -153,13 +159,17 @@ def test_a_product_without_its_tax_is_held_before_anything_is_written() -> None:
 
 def test_without_tax_no_slot_is_needed() -> None:
     bare = PAPER.model_copy(update={"taxes": ()})
-    element = order_to_vtiger(order(lines=(bare,), shipping_lines=(), total=D(12)), replace(PLACE, items={"OF-100": Item("14x2")}))
+    element = order_to_vtiger(
+        order(lines=(bare,), shipping_lines=(), total=D(12)), replace(PLACE, items={"OF-100": Item("14x2")})
+    )
     assert set(element["LineItems"][0]) == {"productid", "quantity", "listprice", "discount_amount", "comment"}
 
 
 def test_the_second_slot_is_taken_where_the_first_is_missing() -> None:
     place = replace(
-        PLACE, items={"OF-100": Item("14x2", frozenset({"tax2", "tax9"}))}, fields=OrderFields(tax_slots=("tax1", "tax2"))
+        PLACE,
+        items={"OF-100": Item("14x2", frozenset({"tax2", "tax9"}))},
+        fields=OrderFields(tax_slots=("tax1", "tax2")),
     )
     line = order_to_vtiger(order(), place)["LineItems"][0]
     assert (line["tax2"], line["tax9"], "tax1" in line) == ("19.000", "0.000", False)

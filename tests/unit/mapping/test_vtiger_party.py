@@ -50,7 +50,9 @@ def test_a_lead() -> None:
 
 
 def test_a_private_lead_has_a_company_all_the_same() -> None:
-    lead = Lead(external_id="l", company="", person=Person(first_name="Jörg", email="j@example.test"), address=Address())
+    lead = Lead(
+        external_id="l", company="", person=Person(first_name="Jörg", email="j@example.test"), address=Address()
+    )
     element = lead_to_vtiger(lead, "19x5", "", FIELDS)
     assert (element["lastname"], element["company"]) == ("Jörg", "Jörg")
     assert "firstname" not in element
@@ -72,7 +74,10 @@ def test_a_contact_carries_every_field_of_its_address() -> None:
     assert element["mailingzip"] == "10115"  # lead conversion does not copy it
     assert element["phone"] == "+49 30 1234567"
     phoneless = JOERG.model_copy(update={"phone": ""})
-    assert contact_to_vtiger(Contact(external_id="c", person=phoneless, address=BERLIN), "", "", FIELDS)["phone"] == "030 1"
+    assert (
+        contact_to_vtiger(Contact(external_id="c", person=phoneless, address=BERLIN), "", "", FIELDS)["phone"]
+        == "030 1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,7 +117,14 @@ def test_a_row_may_lack_anything() -> None:
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("de", "DE"), ("Germany", "DE"), ("Российская Федерация", "RU"), ("UK", "GB"), ("Österreich", "AT"), ("Atlantis", "")],
+    [
+        ("de", "DE"),
+        ("Germany", "DE"),
+        ("Российская Федерация", "RU"),
+        ("UK", "GB"),
+        ("Österreich", "AT"),
+        ("Atlantis", ""),
+    ],
 )
 def test_countries_are_free_text_there(text: str, code: str) -> None:
     assert country_code(text) == code

@@ -1,0 +1,50 @@
+"""Every setting with its value and where it came from, for `config show`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from core.config import Reading
+from core.secrets import SecretRef
+from core.tomllines import Path as KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One setting for `config show`: where it came from is `file:12`, `env:NAME` or `default`."""
+
+    path: str
+    value: str
+    origin: str
+
+
+def values(reading: Reading) -> list[Value]:
+    """Every setting with its value and where it came from, for `config show`. Secrets are shown as references."""
+    return [value for path, section in reading.parts.items() for value in _values(section, path, reading)]
+
+
+def _values(item: Any, path: KeyPath, reading: Reading) -> Iterator[Value]:
+    if isinstance(item, BaseModel):
+        for name in type(item).model_fields:
+            yield from _values(getattr(item, name), (*path, name), reading)
+    elif isinstance(item, Mapping) and item:
+        for key, below in item.items():
+            yield from _values(below, (*path, str(key)), reading)
+    else:
+        yield Value(reading.shown(path), _text(item), reading.origin(path))
+
+
+def _text(item: Any) -> str:
+    if isinstance(item, SecretRef):
+        return item.reference
+    if item is None:
+        return ""
+    if isinstance(item, bool):
+        return str(item).lower()
+    if isinstance(item, list | tuple):
+        return ", ".join(_text(below) for below in item)
+    return "{}" if isinstance(item, Mapping) else str(item)

@@ -1,0 +1,120 @@
+"""Counts and sums over the ledger, for alerts and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from core.clock import from_micros, to_micros
+from ledger import tables as t
+from ledger.database import SECOND, Database
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGroup:
+    """Held jobs of one flow and class."""
+
+    flow: str
+    error_class: str
+    count: int
+    sample: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Orders that went through after waiting."""
+
+    count: int
+    amounts: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """Something that runs at intervals."""
+
+    name: str
+    next_at: datetime
+    last_started_at: datetime | None
+    last_ended_at: datetime | None
+    last_outcome: str
+
+
+class Figures:
+    """Reading only."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def waiting_for(self, target: str, *, since: datetime | None = None) -> int:
+        """Jobs that wait for this target; with `since` only those whose record wanted it by that moment or later and
+        that failed or were never tried.
+        """
+        query = sa.select(sa.func.count().label("number")).where(t.job.c.target == target, t.job.c.state == "waiting")
+        if since is not None:
+            query = query.where(t.job.c.updated_at >= to_micros(since))
+        return int(self.db.rows(query)[0].number)
+
+    def caught_up(self, target: str, *, since: datetime) -> CaughtUp:
+        """Jobs for this target that settled since, with their money by currency."""
+        rows = self.db.rows(
+            sa.select(t.job.c.amount, t.job.c.currency).where(
+                t.job.c.target == target, t.job.c.state == "settled", t.job.c.updated_at >= to_micros(since)
+            )
+        )
+        amounts: dict[str, Decimal] = {}
+        for row in rows:
+            if row.currency:
+                amounts[row.currency] = amounts.get(row.currency, Decimal(0)) + Decimal(row.amount or "0")
+        return CaughtUp(len(rows), amounts)
+
+    def held_groups(self) -> list[HeldGroup]:
+        """Held jobs by flow and class, with the reason of the newest."""
+        newest = sa.func.max(t.job.c.id).label("newest")
+        query = (
+            sa.select(t.job.c.flow, t.job.c.error_class, sa.func.count().label("number"), newest)
+            .where(t.job.c.state == "held")
+            .group_by(t.job.c.flow, t.job.c.error_class)
+        )
+        groups = self.db.rows(query)
+        samples = {
+            row.id: row.reason
+            for row in self.db.rows(
+                sa.select(t.job.c.id, t.job.c.reason).where(t.job.c.id.in_([g.newest for g in groups]))
+            )
+        }
+        return [HeldGroup(g.flow, g.error_class, int(g.number), samples.get(g.newest, "")) for g in groups]
+
+    def schedules(self) -> list[ScheduleView]:
+        """Everything that runs at intervals."""
+        return [
+            ScheduleView(
+                name=row.name,
+                next_at=from_micros(row.next_at),
+                last_started_at=_moment(row.last_started_at),
+                last_ended_at=_moment(row.last_ended_at),
+                last_outcome=row.last_outcome,
+            )
+            for row in self.db.rows(sa.select(t.schedule).order_by(t.schedule.c.name))
+        ]
+
+    def received_per_hour(self, connection: str, *, since: datetime) -> dict[datetime, int]:
+        """Records first heard of in each hour (its beginning, UTC); hours without any are absent."""
+        first = (
+            sa.select(sa.func.min(t.event.c.received_at).label("first"))
+            .where(t.event.c.connection == connection, t.event.c.kind == "order", t.event.c.via != "backfill")
+            .group_by(t.event.c.record_id)
+            .having(sa.func.min(t.event.c.received_at) >= to_micros(since))
+            .subquery()
+        )
+        hour = 3600 * SECOND
+        bucket = (first.c.first - first.c.first % hour).label("hour")
+        rows = self.db.rows(sa.select(bucket, sa.func.count().label("number")).group_by(bucket))
+        return {from_micros(row.hour): int(row.number) for row in rows}
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return from_micros(micros) if micros is not None else None

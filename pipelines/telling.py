@@ -1,0 +1,98 @@
+"""Tells people about alerts: grouped into one message, not at night unless it is critical, all-clears too."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from connectors.http import Call, guarded
+from connectors.roles import Message, Notifier
+from core.errors import OrderwireError
+from ledger import Ledger
+from ledger.alerts import Alert
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When to tell. `quiet`: from, until (local to `zone`); critical alerts are told at any hour."""
+
+    quiet: tuple[time, time] | None = None
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Whether only critical alerts are told now (pure). A span may pass midnight."""
+        if self.quiet is None:
+            return False
+        begin, end = self.quiet
+        local = now.astimezone(self.zone).time()
+        return begin <= local < end if begin <= end else local >= begin or local < end
+
+
+class Outside:
+    """The guard of calls that belong to no job: a notifier may be written to, nothing of ours is at stake."""
+
+    def before_write(self, connection: str, timeout: float) -> None:
+        """Always allowed."""
+
+    def called(self, call: Call) -> None:
+        """Not kept."""
+
+
+def tell(ledger: Ledger, notifiers: Mapping[str, Notifier], policy: Policy) -> int:
+    """Send one message about everything untold. How many alerts were told; a notifier that fails is tried again next
+    time, and the others are not told twice only if all took it: a doubled mail is better than none.
+    """
+    quiet = policy.is_quiet(ledger.clock.now())
+    alerts = [alert for alert in ledger.alerts.untold() if not quiet or alert.severity == "critical"]
+    if not alerts or not notifiers:
+        return 0
+    message = compose(alerts)
+    failed = [name for name, notifier in notifiers.items() if not _sent(notifier, message)]
+    if len(failed) == len(notifiers):
+        return 0
+    ledger.alerts.told(alerts)
+    return len(alerts)
+
+
+def _sent(notifier: Notifier, message: Message) -> bool:
+    try:
+        with guarded(Outside()):
+            notifier.send(message)
+    except OrderwireError as error:
+        log.warning(
+            "an alert could not be sent", notifier=notifier.name, error_class=error.error_class, detail=error.detail
+        )
+        return False
+    return True
+
+
+def compose(alerts: Sequence[Alert]) -> Message:
+    """One message for all of them (pure)."""
+    opened = [alert for alert in alerts if alert.closed_at is None]
+    closed = [alert for alert in alerts if alert.closed_at is not None]
+    subject = _subject(opened, closed)
+    lines: list[str] = []
+    for alert in opened:
+        lines += [alert.title, f"  {alert.message}", f"  since {alert.opened_at:%Y-%m-%d %H:%M} UTC", ""]
+    for alert in closed:
+        lines += [f"Over: {alert.title}", f"  {alert.closing}", ""]
+    marks = ",".join(f"{alert.id}{'c' if alert.closed_at else 'o'}" for alert in alerts)
+    data = {"opened": [_facts(alert) for alert in opened], "closed": [_facts(alert) for alert in closed]}
+    return Message(f"alert_{hashlib.sha256(marks.encode()).hexdigest()[:24]}", subject, "\n".join(lines), data)
+
+
+def _subject(opened: Sequence[Alert], closed: Sequence[Alert]) -> str:
+    first = opened[0].title if opened else f"Over: {closed[0].title}"
+    more = len(opened) + len(closed) - 1
+    return f"Orderwire: {first}" + (f" and {more} more" if more else "")
+
+
+def _facts(alert: Alert) -> dict[str, object]:
+    return {"cause": alert.cause, "title": alert.title, "severity": alert.severity, **alert.facts}

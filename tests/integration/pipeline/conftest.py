@@ -1,0 +1,48 @@
+"""A world for each test, on each engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from sandbox.crm import CrmApp
+from tests.world import SkippingClock, World, crm
+
+
+class Maker:
+    """Makes worlds over one database and one stand-in CRM; what was made is closed with the test."""
+
+    def __init__(self, database_url: str, stack: ExitStack) -> None:
+        self.database_url = database_url
+        self.app: CrmApp | None = None
+        self.crm_url = ""
+        self._stack = stack
+
+    def __call__(self, *, php: int = 7, unique_account_names: bool = True, **settings: Any) -> World:
+        if self.app is None:
+            switches = {"php": php, "unique_account_names": unique_account_names}
+            self.app, self.crm_url = self._stack.enter_context(crm(**switches))
+        return self._stack.enter_context(World(self.database_url, self.crm_url, **settings))
+
+    def landed(self) -> bool:
+        """The CRM is not still at a late commit."""
+        assert self.app is not None
+        return not self.app._late
+
+
+@pytest.fixture
+def make(database_url: str) -> Iterator[Maker]:
+    with ExitStack() as stack:
+        yield Maker(database_url, stack)
+
+
+@pytest.fixture
+def world(make: Maker) -> World:
+    """The usual one: vtiger on PHP 7, time can be skipped."""
+    return make(clock=SkippingClock())
+
+
+MakeWorld = Callable[..., World]
