@@ -184,6 +184,7 @@ def worker(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
     settings = load(file)
     stop = _stop_on_signals()
     with _running(settings, upgrade=False, log_level=log_level) as (context, _):
+        typer.echo(f"Orderwire works with {settings.worker.threads} threads; Ctrl-C ends it.")
         if not dramatiq_worker.run(context, wiring.worker_settings(settings.worker), stop):
             typer.echo("Not every job ended in time; another process takes over what was left.", err=True)
             raise typer.Exit(PROBLEM)

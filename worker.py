@@ -32,7 +32,7 @@ def sender(broker: dramatiq.Broker) -> Nudger:
 def attach(broker: dramatiq.Broker, engine: Engine) -> Nudger:
     """Declare the actor that drains, and let the engine ring the same bell."""
 
-    @dramatiq.actor(broker=broker, actor_name="drain", queue_name=QUEUE, max_retries=0, time_limit=None)
+    @dramatiq.actor(broker=broker, actor_name="drain", queue_name=QUEUE, max_retries=0)
     def drain() -> None:
         engine.drain()
 

@@ -171,6 +171,15 @@ def _build(model: type[Section], table: Any, path: KeyPath, reading: Reading) ->
     return section
 
 
+def _check_addresses(reading: Reading) -> None:
+    """A password in an address would be shown by `config show` and kept in every copy of the file."""
+    for section, key in (("ledger", "url"), ("worker", "broker")):
+        address = str(getattr(reading.parts.get((section,)), key, ""))
+        if "@" in address and ":" in address.partition("://")[2].rpartition("@")[0]:
+            other = {"url": "password", "broker": "broker_password"}[key]
+            reading.problem((section, key), f"`{key}` carries no password: give it by reference in `{other}`")
+
+
 def _connections(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
     for path, table in _tables(document, "connection", reading):
         connector = table.get("connector")
@@ -328,6 +337,7 @@ def parse(
             reading.problem((key,), f"there is no section `{key}`", did_you_mean(key, (*_SECTIONS, *_ARRAYS)))
     for name, model in _SECTIONS.items():
         _build(model, document.get(name, {}), (name,), reading)
+    _check_addresses(reading)
     _connections(document, kinds, reading)
     for path, table in _tables(document, "flow", reading):
         _build(FlowSettings, table, path, reading)

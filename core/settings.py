@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
 
 from core.errors import ConfigurationProblem
 from core.secrets import SecretRef
@@ -35,21 +34,10 @@ class ConnectionSettings(Section):
     processing time."""
 
 
-def _without_password(url: str) -> str:
-    """Refuse an address that carries a password: it would be shown by `config show` and kept in backups of the file."""
-    parts = urlsplit(url)
-    if parts.password is not None:
-        raise ValueError("an address carries no password here: give it by reference, in the key for the password")
-    return url
-
-
-PlainUrl = Annotated[str, AfterValidator(_without_password)]
-
-
 class LedgerSettings(Section):
     """Where the durable memory lives."""
 
-    url: PlainUrl = "sqlite:///orderwire.db"
+    url: str = "sqlite:///orderwire.db"
     """`sqlite:///file` or `postgresql+psycopg://user@host/db`. A password goes into `password`, not here."""
     password: SecretRef | None = None
     lease: float = Field(default=60.0, ge=1, le=3600)
@@ -60,7 +48,7 @@ class WorkerSettings(Section):
     """How many jobs run at a time."""
 
     threads: int = Field(default=8, ge=1, le=64)
-    broker: PlainUrl = ""
+    broker: str = ""
     """`redis://host:port/0`; empty: in-process. A password goes into `broker_password`, not here."""
     broker_password: SecretRef | None = None
     tick: float = Field(default=1.0, gt=0, le=60)

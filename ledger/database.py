@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -48,6 +49,7 @@ class Database:
         self.clock = clock
         self._lock = threading.RLock()
         self._queue: deque[_Item] = deque()
+        self._common: Connection | None = None
         self._asking = threading.Lock()
         self._reading: tuple[int, float] | None = None
         if self.is_sqlite:
@@ -73,7 +75,7 @@ class Database:
             hide_parameters=True,
         )
         sa_event.listen(self._writer, "connect", _prepare_writer)
-        sa_event.listen(self._writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        sa_event.listen(self._writer, "begin", _begin_immediate)
         sa_event.listen(self._reader, "connect", _prepare_reader)
 
     def _open_postgresql(self, pool_size: int) -> None:
@@ -90,6 +92,10 @@ class Database:
 
     def close(self) -> None:
         """Give back every connection."""
+        with self._lock:
+            if self._common is not None:
+                self._common.close()
+                self._common = None
         self._writer.dispose()
         if self.is_sqlite:
             self._reader.dispose()
@@ -180,20 +186,39 @@ class Database:
 
     def _commit_together(self, items: list[_Item]) -> None:
         try:
-            with self._writer.begin() as connection:
-                if len(items) == 1:
-                    items[0].value = items[0].work(connection)
-                    return
-                for item in items:
-                    item.within_savepoint(connection)
+            if self._common is None:
+                self._common = self._writer.connect().execution_options(**{_COMMON: True})
+            driver: Any = self._common.connection.driver_connection
+            driver.execute("BEGIN IMMEDIATE")
+            try:
+                self._do_each(items, driver, self._common)
+                driver.execute("COMMIT")
+            except BaseException:
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK")
+                raise
         except BaseException as error:
             for item in items:
-                item.error = item.error or error
+                item.error = item.error or _translated(error)
             if not isinstance(error, Exception):
                 raise
         finally:
             for item in items:
                 item.done = True
+
+    @staticmethod
+    def _do_each(items: list[_Item], driver: Any, connection: Connection) -> None:
+        if len(items) == 1:
+            items[0].value = items[0].work(connection)
+            return
+        for item in items:
+            driver.execute("SAVEPOINT item")
+            try:
+                item.value = item.work(connection)
+            except Exception as error:  # noqa: BLE001 - raised again in the thread whose work it is
+                item.error = error
+                driver.execute("ROLLBACK TO item")
+            driver.execute("RELEASE item")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -279,16 +304,22 @@ class _Item:
         self.error: BaseException | None = None
         self.done = False
 
-    def within_savepoint(self, connection: Connection) -> None:
-        """Do it so that its failure undoes nothing of the others'."""
-        driver: Any = connection.connection.driver_connection
-        driver.execute("SAVEPOINT item")
-        try:
-            self.value = self.work(connection)
-        except Exception as error:  # noqa: BLE001 - raised again in the thread whose work it is
-            self.error = error
-            driver.execute("ROLLBACK TO item")
-        driver.execute("RELEASE item")
+
+def _translated(error: BaseException) -> BaseException:
+    """What the driver raised at BEGIN or COMMIT, as SQLAlchemy's kind of error."""
+    if not isinstance(error, sqlite3.Error):
+        return error
+    translated: BaseException = DBAPIError.instance("COMMIT", None, error, sqlite3.Error, hide_parameters=True)
+    return translated
+
+
+_COMMON: Final = "orderwire_common"
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # The common connection's transactions are begun and ended by hand (`_commit_together`).
+    if not connection.get_execution_options().get(_COMMON):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _prepare_writer(connection: Any, _record: object) -> None:

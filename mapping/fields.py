@@ -32,6 +32,8 @@ def _e164(value: str, region: str) -> str:
         number = phonenumbers.parse(value, region or None)
     except phonenumbers.NumberParseException:
         return value
+    if not phonenumbers.is_valid_number(number):
+        return value
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 

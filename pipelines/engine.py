@@ -112,28 +112,30 @@ class Engine:
         """Claim and run until nothing is due or the process stops. How many jobs ran."""
         count = 0
         while not self.stopping.is_set():
-            with self._gate.shared(self.stopping) as entered, self._rank() as max_rank:
-                if not entered:
+            with self._gate.shared(self.stopping) as entered:
+                if not entered or not self._run_one(first=count == 0):
                     return count
-                claim = self.context.ledger.jobs.claim(f"{self._name}/{threading.get_ident()}", max_rank=max_rank)
-                if claim is None:
-                    return count
-                if count == 0:
-                    self.nudge()  # where one job is due there may be more: the next thread joins in
-                self.runner.run(claim)
             count += 1
         return count
 
-    @contextmanager
-    def _rank(self) -> Iterator[int]:
-        """Backfill never takes more than half of the threads."""
-        if not self._backfills.acquire(blocking=False):
-            yield 1
-            return
+    def _run_one(self, *, first: bool) -> bool:
+        """Claim and run one job. Backfill never takes more than half of the threads."""
+        backfill = self._backfills.acquire(blocking=False)
         try:
-            yield 2
+            name = f"{self._name}/{threading.get_ident()}"
+            claim = self.context.ledger.jobs.claim(name, max_rank=2 if backfill else 1)
+            if claim is None:
+                return False
+            if backfill and claim.queue != "backfill":
+                self._backfills.release()
+                backfill = False
+            if first:
+                self.nudge()  # where one job is due there may be more: the next thread joins in
+            self.runner.run(claim)
+            return True
         finally:
-            self._backfills.release()
+            if backfill:
+                self._backfills.release()
 
     def _quarantine(self) -> None:
         """Jobs that were running when a worker died run again with nothing beside them in this process."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, cast
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from connectors.http import Budget, Observer
 from connectors.roles import Crm, Store
@@ -115,11 +117,11 @@ def ledger_url(settings: LedgerSettings) -> URL:
     """The database's address with its password. Raises ConfigurationProblem when the password cannot be read."""
     try:
         url = make_url(settings.url)
-    except ValueError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigurationProblem(
             "The ledger's url is not the address of a database. What to do: write sqlite:///orderwire.db or "
             "postgresql+psycopg://user@host/name into [ledger].",
-            detail=str(error),
+            detail=type(error).__name__,
         ) from None
     return url.set(password=settings.password.get()) if settings.password else url
 
@@ -128,8 +130,10 @@ def worker_settings(settings: WorkerSettings) -> WorkerSettings:
     """The same with the broker's password in its address. For the process alone: never shown, never written down."""
     if not settings.broker or settings.broker_password is None:
         return settings
-    broker = make_url(settings.broker).set(password=settings.broker_password.get())
-    return settings.model_copy(update={"broker": broker.render_as_string(hide_password=False)})
+    parts = urlsplit(settings.broker)
+    user, _, host = parts.netloc.rpartition("@")
+    login = f"{user}:{quote(settings.broker_password.get(), safe='')}"
+    return settings.model_copy(update={"broker": urlunsplit(parts._replace(netloc=f"{login}@{host}"))})
 
 
 def context(

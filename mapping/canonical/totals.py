@@ -153,10 +153,11 @@ def _explain_recomputed(
     known_to = unit * _HALF * (1 + sum(len(part.taxes) for part in parts if part.spread))
     net = sum((part.net for part in parts), ZERO)
     whole, by_rate = _recompute(parts, exact=False)
-    if abs(total - net - whole) <= known_to:
-        return PER_ORDER
-    if total - net in _rounded_per_rate(by_rate, unit):
-        return PER_RATE
+    if not any(header is not None for header in headers.values()):
+        if abs(total - net - whole) <= known_to:
+            return PER_ORDER
+        if total - net in _rounded_per_rate(by_rate, unit):
+            return PER_RATE
     inexact = sum(1 for part in parts if part.exact != part.net)
     if not inexact:
         return ""

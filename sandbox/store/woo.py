@@ -133,7 +133,7 @@ class Face:
         return guarded
 
     async def listing(self, request: Request) -> Response:
-        """Orders by page; `modified_after` is exclusive, trash is left out unless asked for by status."""
+        """Orders by page; `after`, `before` and the like are exclusive, trash is left out unless asked for by status."""
         query = request.query_params
         try:
             per_page, page = int(query.get("per_page", "10")), int(query.get("page", "1"))
@@ -158,15 +158,16 @@ class Face:
         query = request.query_params
         wanted = {word for text in [*query.getlist("status"), *query.getlist("status[]")] for word in text.split(",")}
         include = {text for text in query.get("include", "").split(",") if text}
-        after = query.get("modified_after", "").removesuffix("Z")
-        column = "date_modified_gmt" if query.get("dates_are_gmt") in {"true", "1"} else "date_modified"
+        suffix = "_gmt" if query.get("dates_are_gmt") in {"true", "1"} else ""
         with self.shop.lock:
             found = list(self.shop.orders.values())
         found = [order for order in found if _of_status(order, wanted)]
         if include:
             found = [order for order in found if str(order["id"]) in include]
-        if after:
-            found = [order for order in found if str(order[column]) > after]
+        for name, column in (("modified_", f"date_modified{suffix}"), ("", f"date_created{suffix}")):
+            after, before = (query.get(f"{name}{word}", "").removesuffix("Z") for word in ("after", "before"))
+            found = [order for order in found if not after or str(order[column]) > after]
+            found = [order for order in found if not before or str(order[column]) < before]
         key = _ORDER_BY.get(query.get("orderby", "date"), "date_created_gmt")
         found.sort(key=lambda order: (order[key], order["id"]), reverse=query.get("order", "desc") == "desc")
         return found

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from connectors.http import Http
+from ledger import Ledger
 from ledger.jobs import Jobs
 from ledger.links import Links
 from mapping.identity import customer_entries, strong_identities
@@ -102,6 +103,8 @@ def warm_up() -> None:
     made = order_from_woocommerce(order(1), WooOptions("shop"))
     customer_entries(made.customer, "DE")
     strong_identities(made.customer, "DE")
+    for url in ("sqlite://", "postgresql+psycopg://nobody@127.0.0.1:9/nothing"):
+        Ledger.open(url).close()  # imports the driver; connects to nothing
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 import sqlalchemy as sa
 
 from core.keys import Change, Key, content_hash
@@ -154,6 +155,18 @@ def until(fact: Callable[[], object], within: float = 10.0, what: str = "") -> N
     while not fact():
         assert time.monotonic() < deadline, what or "it did not become true in time"
         time.sleep(0.005)
+
+
+def counting(patch: pytest.MonkeyPatch, owner: object, name: str) -> list[tuple[Any, ...]]:
+    """The calls of this method, which goes on doing what it does."""
+    real, calls = getattr(owner, name), []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        return real(*args, **options)
+
+    patch.setattr(owner, name, counted)
+    return calls
 
 
 # -- threads -------------------------------------------------------------------------------------------------------

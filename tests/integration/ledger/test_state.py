@@ -12,7 +12,7 @@ from ledger import Ledger
 from ledger.parties import CHUNK, Entry
 from ledger.state import ConnectionState
 from pipelines.health import LONGEST, Health
-from tests.integration.ledger.kit import later, together
+from tests.integration.ledger.kit import counting, later, together
 
 Open = Callable[..., Ledger]
 
@@ -99,9 +99,7 @@ def test_a_rate_limit_is_obeyed_to_the_second_and_does_not_grow(ledger: Ledger) 
 
 
 def test_a_success_looks_into_the_ledger_only_now_and_then(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[str] = []
-    get = ledger.states.get
-    monkeypatch.setattr(ledger.states, "get", lambda name: (looks.append(name), get(name))[1])
+    looks = counting(monkeypatch, ledger.states, "get")
     health = Health(ledger.states)
     for _ in range(20):
         health.succeeded("crm")

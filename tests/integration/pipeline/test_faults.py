@@ -37,9 +37,7 @@ def test_one_fault_at_a_time(make: Callable[..., World], php: int) -> None:
     wrong, made = {}, []
     for id, (fault, operation, module) in enumerate(cases, 1):
         made.append(order(id, billing=person(f"Buyer{id}", company=f"Firm {id} GmbH")))
-        world.faults(
-            late_after_s=0.15, script=[{"fault": fault, "operation": operation, "module": module, "times": 1}]
-        )
+        world.faults(late_after_s=0.15, script=[{"fault": fault, "operation": operation, "module": module, "times": 1}])
         before = world.struck().get(fault, 0)
         world.deliver(made[-1])
         skipped = world.finish(landed=landed)

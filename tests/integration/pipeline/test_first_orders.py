@@ -21,10 +21,9 @@ SPELLINGS = (
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("php", [7, 8])
-@pytest.mark.parametrize("unique_account_names", [False])
-def test_one_customer_however_many_ask(make: Callable[..., World], php: int, unique_account_names: bool) -> None:
+def test_one_customer_however_many_ask(make: Callable[..., World], php: int) -> None:
     """Two worlds over one database are two processes; each takes deliveries of both shops while four threads work."""
-    first = make(php=php, unique_account_names=unique_account_names)
+    first = make(php=php, unique_account_names=False)
     second = make()
     orders = [
         ("shop" if n % 2 else "shop2", order(n, billing=SPELLINGS[n % 3], status="completed")) for n in range(1, 51)
