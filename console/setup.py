@@ -100,7 +100,8 @@ def flow_for(reading: Reading, name: str) -> dict[str, str] | None:
     if settings is None:
         return None
     roles = {one.name: wiring.kinds()[one.connector].role for one in settings.connections}
-    others = [other for other, role in roles.items() if role != roles[name]]
+    counterpart = {"store": "crm", "crm": "store"}.get(roles[name])
+    others = [other for other, role in roles.items() if role == counterpart]
     if len(others) != 1:
         return None
     source, target = (name, others[0]) if roles[name] == "store" else (others[0], name)

@@ -22,6 +22,7 @@ from core.errors import ConfigurationProblem
 from core.problems import Problem, describe, did_you_mean
 from core.secrets import SecretRef
 from core.settings import (
+    AlertSettings,
     ConnectionSettings,
     FlowSettings,
     LedgerSettings,
@@ -34,7 +35,12 @@ from core.tomllines import Lines
 from core.tomllines import Path as KeyPath
 
 DEFAULT_FILE: Final = "orderwire.toml"
-_SECTIONS: Final[dict[str, type[Section]]] = {"ledger": LedgerSettings, "worker": WorkerSettings, "web": WebSettings}
+_SECTIONS: Final[dict[str, type[Section]]] = {
+    "ledger": LedgerSettings,
+    "worker": WorkerSettings,
+    "web": WebSettings,
+    "alerts": AlertSettings,
+}
 _ARRAYS: Final = ("connection", "flow")
 
 
@@ -43,7 +49,7 @@ class Kind:
     """A connector as the configuration sees it: the word in `connector = "..."`, its role and its model."""
 
     name: str
-    role: Literal["store", "crm"]
+    role: Literal["store", "crm", "notifier"]
     model: type[ConnectionSettings]
 
 
@@ -239,15 +245,29 @@ def _check_flows(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading
             _check_owner(path, owner, target, connections[target].get("owners", {}), reading)
 
 
+def _check_alerts(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
+    """Whom alerts go to must be configured, and be a notifier."""
+    table = document.get("alerts")
+    wanted = table.get("to") if isinstance(table, Mapping) else None
+    if not isinstance(wanted, list):
+        return
+    tables = [entry for _, entry in _tables(document, "connection", Reading(reading.file))]
+    roles = {str(c.get("name")): kind.role if (kind := kinds.get(str(c.get("connector")))) else "" for c in tables}
+    for name in wanted:
+        if isinstance(name, str):
+            _check_end(("alerts",), "to", name, "notifier", roles, reading)
+
+
 def _check_end(path: KeyPath, end: str, name: str, role: str, roles: Mapping[str, str], reading: Reading) -> None:
-    what = {"store": "a store", "crm": "a CRM"}[role]
+    what = {"store": "a store", "crm": "a CRM", "notifier": "a notifier"}[role]
     fitting = tuple(other for other, its_role in roles.items() if its_role == role)
     if name not in roles:
         hint = did_you_mean(name, fitting) or (f"{what} configured here is: {', '.join(fitting)}" if fitting else "")
         reading.problem((*path, end), f"there is no connection named {name!r}", hint)
     elif roles[name] not in {role, ""}:
         hint = f"{what} configured here is: {', '.join(fitting)}" if fitting else f"configure {what} first"
-        reading.problem((*path, end), f"the {end} of a flow must be {what}, and {name!r} is not", hint)
+        whose = "a flow" if path[0] == "flow" else f"[{path[0]}]"
+        reading.problem((*path, end), f"the {end} of {whose} must be {what}, and {name!r} is not", hint)
 
 
 def _check_owner(path: KeyPath, owner: str, target: str, owners: object, reading: Reading) -> None:
@@ -343,6 +363,7 @@ def parse(
         _build(FlowSettings, table, path, reading)
     _check_names(document, reading)
     _check_flows(document, kinds, reading)
+    _check_alerts(document, kinds, reading)
     if with_secrets:
         _check_secrets(document, reading)
     reading.problems.sort(key=lambda problem: (problem.line == 0, problem.line, problem.path))

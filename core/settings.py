@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import time
 from decimal import Decimal
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, field_validator
 
 from core.errors import ConfigurationProblem
 from core.secrets import SecretRef
@@ -72,6 +74,37 @@ OrderWord = Literal[
 """Where an order stands, in the common language (mapping.canonical.OrderStatus)."""
 PaymentWord = Literal["unpaid", "paid", "refunded", "unknown"]
 """Whether money came in, in the common language (mapping.canonical.PaymentStatus)."""
+
+
+class AlertSettings(Section):
+    """Whom to tell, and when."""
+
+    to: tuple[Name, ...] = ()
+    """Connections that are notifiers (`smtp`, `webhook`). Empty: alerts are kept and shown, nobody is told."""
+    every: float = Field(default=60.0, ge=1, le=3600)
+    """Seconds between two messages at least: what happens in between is told in one."""
+    quiet: tuple[time, time] | None = None
+    """From, until: only critical alerts are told then. `["22:00", "07:00"]`."""
+    zone: str = "UTC"
+    """Time zone of `quiet`, like Europe/Rome."""
+    heartbeat: str = ""
+    """An address that is called every minute while all is well (a dead man's switch elsewhere); empty: none."""
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"there is no time zone {value}; names are like Europe/Rome") from None
+        return value
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("the address begins with https:// (or http://)")
+        return value
 
 
 class ImportRules(Section):
@@ -141,6 +174,7 @@ class Settings(Section):
     ledger: LedgerSettings = LedgerSettings()
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
+    alerts: AlertSettings = AlertSettings()
     connections: tuple[SerializeAsAny[ConnectionSettings], ...] = ()
     """Each of its connector's own model."""
     flows: tuple[FlowSettings, ...] = ()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from connectors.roles import Crm, Store
+from connectors.roles import Crm, Notifier, Store
 from core.clock import Clock
 from core.errors import Held
 from core.keys import Key
-from core.settings import ConnectionSettings, FlowSettings
+from core.settings import AlertSettings, ConnectionSettings, FlowSettings
 from ledger import Ledger
 from ledger.inbox import Route
 from pipelines.products import ProductCache
@@ -26,6 +26,8 @@ class Context:
     connections: Mapping[str, ConnectionSettings]
     clock: Clock = field(default_factory=Clock)
     max_failures: int = 8
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     products: ProductCache = field(default_factory=ProductCache)
     filled: set[str] = field(default_factory=set)
     """CRMs whose party index was read in full once."""

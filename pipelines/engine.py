@@ -14,14 +14,14 @@ from typing import Final
 
 import structlog
 
-from pipelines import parties, polling
+from core.errors import RetryLater
+from pipelines import schedules
 from pipelines.context import Context
 from pipelines.leases import Leases
 from pipelines.runner import Runner
 
 log = structlog.get_logger(__name__)
 
-PARTIES_EVERY: Final = 60.0
 POKE_WAIT: Final = 5.0
 SCHEDULE_LEASE: Final = 60.0
 """Renewed while a schedule runs: what a killed process left is started anew after a minute."""
@@ -57,6 +57,7 @@ class Engine:
         self._pokes: queue.Queue[None] = queue.Queue(maxsize=threads)
         self._backfills = threading.Semaphore(max(threads // 2, 1))
         self._workers: list[threading.Thread] = []
+        self._agenda = list(schedules.of(context))
         self._background: dict[str, threading.Thread] = {}
         self._scheduled_at: dict[str, float] = {}
         self._unheard = 0
@@ -160,8 +161,9 @@ class Engine:
     # -- ticking ---------------------------------------------------------------------------------------------------
 
     def _ticker(self) -> None:
-        down = False
-        while not self.stopping.wait(self._tick):
+        down, pause = False, 0.0  # the first round at once: an empty index would keep the first orders waiting
+        while not self.stopping.wait(pause):
+            pause = self._tick
             self._ticked_at = time.monotonic()
             try:
                 self.tick()
@@ -191,27 +193,18 @@ class Engine:
         self._schedules()
 
     def _schedules(self) -> None:
-        for crm in self.context.crms.values():
-            self._scheduled(f"parties/{crm.name}", PARTIES_EVERY, lambda crm=crm: self._parties(crm.name))  # type: ignore[misc]
-        seen: set[str] = set()
-        for flow in self.context.flows.values():
-            if flow.poll and flow.source not in seen and self.context.stores[flow.source].pollable:
-                seen.add(flow.source)
-                self._scheduled(f"poll/{flow.source}", flow.poll, lambda flow=flow: polling.poll(self.context, flow))  # type: ignore[misc]
-
-    def _parties(self, name: str) -> int:
-        region = next((flow.region for flow in self.context.flows.values() if flow.target == name and flow.region), "")
-        return parties.refresh(self.context.ledger, self.context.crms[name], region)
+        for scheduled in self._agenda:
+            self._scheduled(scheduled.name, scheduled.every, scheduled.work)
 
     def _scheduled(self, name: str, every: float, work: Callable[[], int]) -> None:
-        schedules = self.context.ledger.schedules
+        table = self.context.ledger.schedules
         now = time.monotonic()
         if name in self._background and self._background[name].is_alive():
             if now - self._scheduled_at[name] > SCHEDULE_LEASE / 3:
-                schedules.renew(name, lease=SCHEDULE_LEASE)
+                table.renew(name, lease=SCHEDULE_LEASE)
                 self._scheduled_at[name] = now
             return
-        if schedules.start_if_due(name, every=every, lease=SCHEDULE_LEASE):
+        if table.start_if_due(name, every=every, lease=SCHEDULE_LEASE):
             self._scheduled_at[name] = now
             self._in_background(name, lambda: self._run_schedule(name, work))
 
@@ -219,6 +212,8 @@ class Engine:
         try:
             outcome = f"{work()} changes"
         except Exception as error:  # noqa: BLE001 - whatever it is, the schedule runs again and its end is written down
+            if isinstance(error, RetryLater) and error.scope == "connection" and error.connection:
+                self.runner.health.failed(error.connection, error)
             # The message of our own errors is for people; of others only the class is safe to keep.
             outcome = f"failed: {getattr(error, 'message', type(error).__name__)}"
             log.warning(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -13,26 +12,20 @@ import structlog
 from connectors.http import Call, guarded
 from connectors.roles import Message, Notifier
 from core.errors import OrderwireError
+from core.settings import AlertSettings
 from ledger import Ledger
 from ledger.alerts import Alert
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """When to tell. `quiet`: from, until (local to `zone`); critical alerts are told at any hour."""
-
-    quiet: tuple[time, time] | None = None
-    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
-
-    def is_quiet(self, now: datetime) -> bool:
-        """Whether only critical alerts are told now (pure). A span may pass midnight."""
-        if self.quiet is None:
-            return False
-        begin, end = self.quiet
-        local = now.astimezone(self.zone).time()
-        return begin <= local < end if begin <= end else local >= begin or local < end
+def is_quiet(settings: AlertSettings, now: datetime) -> bool:
+    """Whether only critical alerts are told now (pure). A span may pass midnight."""
+    if settings.quiet is None:
+        return False
+    begin, end = settings.quiet
+    local = now.astimezone(ZoneInfo(settings.zone)).time()
+    return begin <= local < end if begin <= end else local >= begin or local < end
 
 
 class Outside:
@@ -45,11 +38,11 @@ class Outside:
         """Not kept."""
 
 
-def tell(ledger: Ledger, notifiers: Mapping[str, Notifier], policy: Policy) -> int:
+def tell(ledger: Ledger, notifiers: Mapping[str, Notifier], settings: AlertSettings) -> int:
     """Send one message about everything untold. How many alerts were told; a notifier that fails is tried again next
     time, and the others are not told twice only if all took it: a doubled mail is better than none.
     """
-    quiet = policy.is_quiet(ledger.clock.now())
+    quiet = is_quiet(settings, ledger.clock.now())
     alerts = [alert for alert in ledger.alerts.untold() if not quiet or alert.severity == "critical"]
     if not alerts or not notifiers:
         return 0

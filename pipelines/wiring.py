@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, cast
@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from connectors.http import Budget, Observer
-from connectors.roles import Crm, Store
+from connectors.roles import Crm, Notifier, Store
 from core import config
 from core.clock import Clock
 from core.errors import ConfigurationProblem
@@ -26,14 +26,16 @@ from pipelines.run import call_time
 
 CONNECTORS: Final = {
     "orderform": "connectors.orderform",
+    "smtp": "connectors.smtp",
     "vtiger": "connectors.vtiger",
+    "webhook": "connectors.webhook",
     "woocommerce": "connectors.woocommerce",
 }
 """The word in `connector = "..."` -> the package, which exports SETTINGS, ROLE and build()."""
 
 
 class _Package(Protocol):
-    ROLE: Literal["store", "crm"]
+    ROLE: Literal["store", "crm", "notifier"]
     SETTINGS: type[ConnectionSettings]
     build: Callable[..., Any]
 
@@ -64,13 +66,13 @@ class Wiring:
     crms: Mapping[str, Crm]
     flows: Mapping[str, FlowSettings]
     connections: Mapping[str, ConnectionSettings]
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close every transport."""
-        for connection in (*self.stores.values(), *self.crms.values()):
-            close = getattr(connection, "close", None)
-            if close is not None:
-                close()
+        connections: list[Store | Crm | Notifier] = [*self.stores.values(), *self.crms.values(), *self.notifiers.values()]
+        for connection in connections:
+            connection.close()
 
 
 def connect(
@@ -81,7 +83,7 @@ def connect(
     clock: Clock | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Any:
-    """One connection: a `Store` or a `Crm`. Calls nobody yet."""
+    """One connection: a `Store`, a `Crm` or a `Notifier`. Calls nobody yet."""
     package = _package(settings.connector)
     return package.build(settings, transport=transport, observe=observe, budget=budget, clock=clock)
 
@@ -95,8 +97,7 @@ def build(
     transports: Mapping[str, httpx.BaseTransport] | None = None,
 ) -> Wiring:
     """All connections. `budget` and `transports` are by the name of the connection. Calls nobody yet."""
-    stores: dict[str, Store] = {}
-    crms: dict[str, Crm] = {}
+    made: dict[str, dict[str, Any]] = {"store": {}, "crm": {}, "notifier": {}}
     for one in settings.connections:
         connection = connect(
             one,
@@ -105,12 +106,10 @@ def build(
             clock=clock,
             transport=(transports or {}).get(one.name),
         )
-        if _package(one.connector).ROLE == "store":
-            stores[one.name] = connection
-        else:
-            crms[one.name] = connection
+        made[_package(one.connector).ROLE][one.name] = connection
     flows = {flow.name: flow for flow in settings.flows}
-    return Wiring(stores, crms, flows, {one.name: one for one in settings.connections})
+    connections = {one.name: one for one in settings.connections}
+    return Wiring(made["store"], made["crm"], flows, connections, made["notifier"])
 
 
 def ledger_url(settings: LedgerSettings) -> URL:
@@ -154,6 +153,8 @@ def context(
         wired.connections,
         clock=clock or ledger.clock,
         max_failures=settings.worker.max_failures,
+        notifiers={name: wired.notifiers[name] for name in settings.alerts.to},
+        alerts=settings.alerts,
     )
     if counted is not None:
         made.counted = counted

@@ -13,7 +13,11 @@ SETTINGS: Final = SmtpSettings
 
 
 def build(
-    settings: SmtpSettings, transport: Any = None, observe: Any = None, budget: Any = None, clock: Clock | None = None
+    settings: SmtpSettings,
+    transport: Any = None,  # noqa: ARG001 - every connector is built alike
+    observe: Any = None,  # noqa: ARG001
+    budget: Any = None,  # noqa: ARG001
+    clock: Clock | None = None,
 ) -> SmtpNotifier:
     """A notifier ready to use. Calls nobody, reads no secret yet."""
     return SmtpNotifier(settings, clock or Clock())

@@ -93,10 +93,14 @@ class SmtpNotifier:
             session: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=timeout, context=context)
         else:
             session = smtplib.SMTP(settings.host, settings.port, timeout=timeout)
+        try:
             if settings.security == "starttls":
                 session.starttls(context=context)
-        if settings.username and settings.password is not None:
-            session.login(settings.username, settings.password.get())
+            if settings.username and settings.password is not None:
+                session.login(settings.username, settings.password.get())
+        except BaseException:
+            session.close()
+            raise
         return session
 
     def _refused(self, recipients: dict[str, tuple[int, bytes]]) -> RetryLater | Held:

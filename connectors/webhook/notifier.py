@@ -42,7 +42,7 @@ class WebhookNotifier:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer().sign(message.id, now, body),
         }
-        self._http.write("notify", "POST", "", content=body.encode(), headers=headers)
+        self._http.write("notify", "POST", self._settings.url, content=body.encode(), headers=headers)
 
     def _signer(self) -> Webhook:
         try:

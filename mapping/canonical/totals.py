@@ -174,7 +174,7 @@ def _parts(order: SalesOrder, unit: Decimal, exact_nets: Mapping[str, Decimal]) 
     amounts: tuple[OrderLine | ShippingLine, ...] = (*order.lines, *order.shipping_lines)
     for line in amounts:
         exact = exact_nets.get(line.id, line.net)
-        if abs(exact - line.net) > unit * _HALF:
+        if abs(exact - line.net) > unit * (_HALF + _KEPT):
             exact = line.net
         part = _Taxed(line.net, exact, line.taxes)
         reduction = isinstance(line, OrderLine) and line.kind is LineKind.FEE and line.net < 0

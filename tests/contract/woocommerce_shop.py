@@ -106,7 +106,10 @@ class Shop:
         if query["orderby"] == "id":
             return sorted(rows, key=lambda row: int(row["id"]))
         self.dice.shuffle(rows)  # rows of one second come as the database likes
-        return sorted(rows, key=lambda row: str(row["date_modified_gmt" if query["orderby"] == "modified" else "date_created_gmt"]))
+        return sorted(
+            rows,
+            key=lambda row: str(row["date_modified_gmt" if query["orderby"] == "modified" else "date_created_gmt"]),
+        )
 
 
 def seconds(number: float) -> timedelta:

@@ -341,7 +341,7 @@ def _exact(row: dict[str, Any], unit: Fraction) -> Fraction:
     if "price" not in row:
         return shown
     exact = Fraction(str(row["price"])) * row["quantity"]
-    return exact if abs(exact - shown) <= unit * HALF else shown
+    return exact if abs(exact - shown) <= unit * (HALF + Fraction(1, 10_000)) else shown
 
 
 def _tax_sum(rows: list[Any], rates: dict[int, Any], *, exact: bool, unit: Fraction = Fraction(1)) -> Fraction:

@@ -180,11 +180,14 @@ def test_a_poll_that_sees_the_same_again_wakes_nobody(ledger: Ledger) -> None:
 
 # -- any order, any repetition -------------------------------------------------------------------------------------
 
-STATES = st.tuples(st.integers(0, 3), st.sampled_from([b"a", b"b", b"c"]))
-PUSHES = st.one_of(
-    STATES.map(lambda state: change("x", *state)),
-    st.integers(0, 3).map(lambda stamp: change("x", stamp, None, dedupe=f"hint {stamp}")),
-    st.integers(0, 3).map(lambda stamp: change("x", stamp, None, deleted=True, dedupe=f"gone {stamp}")),
+STATES = st.builds(lambda stamp, raw: change("x", stamp, raw), st.integers(0, 2), st.sampled_from([b"a", b"b", b"c"]))
+HINTS = st.builds(
+    lambda stamp, gone: change("x", stamp, None, deleted=gone, dedupe=f"{gone} {stamp}"),
+    st.integers(0, 2),
+    st.booleans(),
+)
+PUSHES = st.one_of(  # pure states half of the time: a hint leaves little to be wrong about
+    st.lists(STATES, min_size=1, max_size=4), st.lists(st.one_of(STATES, HINTS), min_size=1, max_size=4)
 )
 
 
@@ -213,7 +216,7 @@ def delivered(ledger: Ledger, changes: Sequence[Change], rng: random.Random, *, 
     return known(ledger, Key("shop", "order", id))
 
 
-@given(changes=st.lists(PUSHES, min_size=1, max_size=4), rng=st.randoms(use_true_random=False))
+@given(changes=PUSHES, rng=st.randoms(use_true_random=False))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_source_that_only_pushes_ends_in_the_same_state(
     shared: Ledger, changes: list[Change], rng: random.Random
@@ -233,7 +236,7 @@ def test_a_source_that_only_pushes_ends_in_the_same_state(
     assert ends == {expected}
 
 
-@given(changes=st.lists(PUSHES, min_size=1, max_size=4), rng=st.randoms(use_true_random=False))
+@given(changes=PUSHES, rng=st.randoms(use_true_random=False))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_source_that_can_be_asked_ends_at_the_newest_or_is_asked(
     shared: Ledger, changes: list[Change], rng: random.Random
@@ -246,8 +249,6 @@ def test_a_source_that_can_be_asked_ends_at_the_newest_or_is_asked(
         if not end.must_fetch:
             assert last is not None
             assert (end.stamp, {end.raw}) == (to_micros(last), newest), "not asked, and not the only newest state"
-        if len(newest) > 1 or any(one.raw is None for one in changes):
-            assert end.must_fetch or end.dirty_at is not None or len(newest) == 1
 
 
 # -- many at once --------------------------------------------------------------------------------------------------

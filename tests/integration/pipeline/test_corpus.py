@@ -144,7 +144,7 @@ def test_everything_in_any_order(make: Callable[..., World], broker: str, seed: 
                 return client.post("/hooks/shop", content=body, headers=kept).status_code
 
             assert set(pool.map(post, deliveries)) == {200}
-        world.settle(within=120)
+        world.settle(within=40)
     assert_all_arrived(world)
 
 

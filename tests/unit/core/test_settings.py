@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from core import config
-from core.settings import FlowSettings, LedgerSettings, OrderWord, PaymentWord, WebSettings, WorkerSettings
+from core.settings import AlertSettings, FlowSettings, LedgerSettings, OrderWord, PaymentWord, WebSettings, WorkerSettings
 from mapping.canonical import OrderStatus, PaymentStatus
 from mapping.identity import MatchKind
 from pipelines import wiring
@@ -31,6 +31,6 @@ def test_the_example_is_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_every_key_is_explained() -> None:
     manual = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    for model in (LedgerSettings, WorkerSettings, WebSettings, FlowSettings):
+    for model in (LedgerSettings, WorkerSettings, WebSettings, AlertSettings, FlowSettings):
         for key in set(model.model_fields) - {"pipeline", "rules", "delivery", "payment"}:
             assert f"`{key}`" in manual, f"{model.__name__}.{key}"

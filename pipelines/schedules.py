@@ -1,0 +1,61 @@
+"""Everything that runs at intervals: whichever process comes first when it is due runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from core.settings import FlowSettings
+from pipelines import conditions, heartbeat, parties, polling, telling
+from pipelines.context import Context
+
+PARTIES_EVERY: Final = 60.0
+CONDITIONS_EVERY: Final = 10.0
+HEARTBEAT_EVERY: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """Something to run every so many seconds. `work` gives a number for the record: changes, alerts."""
+
+    name: str
+    every: float
+    work: Callable[[], int]
+
+
+def of(context: Context) -> Iterator[Scheduled]:
+    """What this configuration asks for."""
+    for name in context.crms:
+        yield Scheduled(f"parties/{name}", PARTIES_EVERY, _parties(context, name))
+    for flow in _polled(context).values():
+        yield Scheduled(f"poll/{flow.source}", flow.poll, _poll(context, flow))
+    yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
+    if context.notifiers:
+        yield Scheduled(
+            "telling",
+            context.alerts.every,
+            lambda: telling.tell(context.ledger, context.notifiers, context.alerts),
+        )
+    if context.alerts.heartbeat:
+        yield Scheduled("heartbeat", HEARTBEAT_EVERY, lambda: heartbeat.beat(context.alerts.heartbeat))
+
+
+def _polled(context: Context) -> dict[str, FlowSettings]:
+    """Each pollable source once, by the flow that asks most often."""
+    found: dict[str, FlowSettings] = {}
+    for flow in context.flows.values():
+        if not flow.poll or not context.stores[flow.source].pollable:
+            continue
+        if flow.source not in found or flow.poll < found[flow.source].poll:
+            found[flow.source] = flow
+    return found
+
+
+def _poll(context: Context, flow: FlowSettings) -> Callable[[], int]:
+    return lambda: polling.poll(context, flow)
+
+
+def _parties(context: Context, name: str) -> Callable[[], int]:
+    region = next((flow.region for flow in context.flows.values() if flow.target == name and flow.region), "")
+    return lambda: parties.refresh(context.ledger, context.crms[name], region)
