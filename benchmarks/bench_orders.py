@@ -1,21 +1,17 @@
 """Orders a second, beside a bare script that makes the same calls; see benchmarks/README.md.
 
-    PYTHONPATH=. python benchmarks/bench_orders.py [engine=sqlite] [crm_ms=0] [orders=300]
+`PYTHONPATH=. python benchmarks/bench_orders.py [engine=sqlite] [crm_ms=0] [orders=300]`
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,92 +20,39 @@ import sqlalchemy as sa
 
 from benchmarks.bare import Script
 from benchmarks.deliveries import Delivery, Shop
-from benchmarks.product import ACCESS_KEY
+from benchmarks.installation import cpu_seconds, database, peak_memory, stand_in, up
 from benchmarks.sending import at_rate, flood, percentile
 from tests.servers import PostgresServer
 
 THREADS = 8
 KNOWN = 40
 NEW_SHARE = 0.1
-ORDERS = {0: 500, 50: 300}
-ROUNDS = {0: 2, 50: 1}
+ORDERS = {0: 600, 50: 300}
+ROUNDS = {0: 3, 50: 1}
 RATE, RATE_SECONDS = 50, 8
 GIVE_UP = 120.0
-PRODUCTS = [
-    {"productname": "Unknown article", "productcode": "OW-UNKNOWN", "unit_price": "0"},
-    {"productname": "Fee", "productcode": "OW-FEE", "unit_price": "0"},
-]
 ASIDE = frozenset({"getchallenge", "login", "describe"})
 
 
 @dataclass(slots=True)
 class Case:
-    """What one case measured."""
+    """What one case measured. `pairs`: orders a second of the product and of the bare script, by round."""
 
-    ratios: list[float]
-    orders_s: float
-    bare_s: float
-    accept: list[float]
-    rss_mb: float
+    pairs: list[tuple[float, float]]
     calls_new: int
     calls_known: int
+    accept: list[float] = field(default_factory=list)
+    rss_mb: float = 0.0
 
     def line(self, engine: str, crm_ms: int) -> str:
-        """The line at the end."""
+        """The line at the end; medians over the rounds."""
+        ratio = statistics.median(ours / bare for ours, bare in self.pairs)
         return (
-            f"BENCH orders engine={engine} crm_ms={crm_ms} ratio={statistics.median(self.ratios):.2f} "
-            f"orders_s={self.orders_s:.0f} accept_p99_ms={percentile(self.accept, 0.99):.0f} rss_mb={self.rss_mb:.0f} "
+            f"BENCH orders engine={engine} crm_ms={crm_ms} ratio={ratio:.2f} "
+            f"orders_s={statistics.median(ours for ours, _ in self.pairs):.0f} "
+            f"accept_p99_ms={percentile(self.accept, 0.99):.0f} rss_mb={self.rss_mb:.0f} "
             f"calls_new={self.calls_new} calls_known={self.calls_known}"
         )
-
-
-# -- processes -----------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def process(arguments: list[str], log: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A Python process that prints its address first; ended by SIGTERM."""
-    with log.open("ab") as errors:
-        child = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env={**os.environ, "PYTHONPATH": ".", **environment},
-        )
-    assert child.stdout is not None
-    try:
-        said = child.stdout.readline()
-        if "http://" not in said:
-            raise RuntimeError(f"{arguments[0]} did not start:\n{log.read_text()[-3000:]}")
-        yield "http://" + said.strip().partition("http://")[2], child
-    finally:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-@contextlib.contextmanager
-def stand_in(folder: Path, *, php: int = 7) -> Iterator[str]:
-    """The sandbox CRM in a process of its own."""
-    options = ["sandbox", "crm", "--port", "0", "--access-key-env", "BENCHMARK_CRM_KEY"]
-    with process(options, folder / "crm.log", BENCHMARK_CRM_KEY=ACCESS_KEY) as (url, _):
-        httpx.post(f"{url}/sandbox/seed", json={"products": PRODUCTS}).raise_for_status()
-        httpx.post(f"{url}/sandbox/switches", json={"php": php}).raise_for_status()
-        yield url
-
-
-@contextlib.contextmanager
-def database(engine: str, folder: Path, postgres: PostgresServer | None) -> Iterator[str]:
-    """An empty database of this engine, as durable as in production."""
-    if postgres is None:
-        yield f"sqlite:///{folder / f'{engine}.db'}"
-        return
-    with postgres.fresh_database() as url:
-        yield url
 
 
 # -- the ledger as the benchmark sees it ---------------------------------------------------------------------------
@@ -164,75 +107,93 @@ class Watch:
 # -- measuring -----------------------------------------------------------------------------------------------------
 
 
-def measure(engine: str, crm_ms: int, orders: int, postgres: PostgresServer | None) -> Case:
+def measure(crm_ms: int, orders: int, postgres: PostgresServer | None) -> Case:
     """One case: bare script and product in turn against one stand-in, then the open-loop run."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        crm = stack.enter_context(stand_in(folder))
-        url = stack.enter_context(database(engine, folder, postgres))
-        arguments = ["benchmarks.product", url, crm, str(THREADS)]
-        with process(arguments, folder / "product.log") as (product, child), contextlib.closing(Watch(url)) as watch:
-            shop = Shop()
-            with Script(crm, THREADS) as script:
-                warm_up(shop, product, watch, script)
-                httpx.post(f"{crm}/sandbox/faults", json={"latency_ms": crm_ms}).raise_for_status()
-                case = compare(shop, product, watch, script, orders, ROUNDS[crm_ms], child.pid)
-            case.accept = at_rate(product, shop.orders(RATE * RATE_SECONDS, new_share=NEW_SHARE), RATE)
-            case.rss_mb = peak_memory(child.pid)
+        crm = stack.enter_context(stand_in(folder, php=7))
+        url = stack.enter_context(database(folder, postgres))
+        product, pid = stack.enter_context(up(folder, url, crm, THREADS))
+        watch = stack.enter_context(contextlib.closing(Watch(url)))
+        script = stack.enter_context(Script(crm, THREADS))
+        run = Run(Shop(), product, pid, watch, script)
+        run.warm_up()
+        httpx.post(f"{crm}/sandbox/faults", json={"latency_ms": crm_ms}).raise_for_status()
+        case = run.compare(orders, ROUNDS[crm_ms])
+        case.accept = at_rate(product, run.shop.orders(RATE * RATE_SECONDS, new_share=NEW_SHARE), RATE)
+        case.rss_mb = peak_memory(pid)
         return case
 
 
-def warm_up(shop: Shop, product: str, watch: Watch, script: Script) -> None:
-    """The known customers' first orders, on both sides; product caches fill here."""
-    first = shop.first_orders(KNOWN)
-    flood(product, first)
-    watch.all_settled(first[0].id, len(first))
-    script.run(script.prepare(first))
+def calls_without_conversion() -> tuple[int, int]:
+    """Calls for a new and a known customer where leads cannot be converted (vtiger 8.2 on PHP 8)."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        crm = stack.enter_context(stand_in(folder, php=8))
+        url = stack.enter_context(database(folder, None))
+        product, _ = stack.enter_context(up(folder, url, crm, THREADS))
+        watch = stack.enter_context(contextlib.closing(Watch(url)))
+        shop, calls = Shop(), Calls()
+        for deliveries in (shop.first_orders(KNOWN), shop.orders(KNOWN, new_share=0.5)):
+            flood(product, deliveries)
+            watch.all_settled(deliveries[0].id, len(deliveries))
+        calls.add(deliveries, watch.calls(deliveries))
+        return max(calls.new), max(calls.known)
 
 
-def compare(shop: Shop, product: str, watch: Watch, script: Script, orders: int, rounds: int, pid: int) -> Case:
-    """Both in turn, so that what else the machine does falls on both."""
-    ratios: list[float] = []
-    ours: list[float] = []
-    bare: list[float] = []
-    calls: dict[bool, list[int]] = {True: [], False: []}
-    for _ in range(rounds):
-        deliveries = shop.orders(orders // rounds, new_share=NEW_SHARE)
-        works = script.prepare(deliveries)
-        bare_cpu = time.process_time()
-        took = script.run(works)
-        bare_cpu = time.process_time() - bare_cpu
-        own_cpu = cpu_seconds(pid)
-        began, taken = flood(product, deliveries)
-        ended = watch.all_settled(deliveries[0].id, len(deliveries))
-        own_cpu = cpu_seconds(pid) - own_cpu
-        count = len(deliveries)
-        print(
-            f"  bare {count / took:.0f}/s ({bare_cpu / count * 1000:.1f} ms CPU an order), product "
-            f"{count / (ended - began):.0f}/s ({own_cpu / count * 1000:.1f} ms), taken in {taken - began:.1f} s",
-            flush=True,
-        )
-        bare.append(len(deliveries) / took)
-        ours.append(len(deliveries) / (ended - began))
-        ratios.append(ours[-1] / bare[-1])
-        counted = watch.calls(deliveries)
+class Calls:
+    """How many calls orders took."""
+
+    def __init__(self) -> None:
+        self.new: list[int] = []
+        self.known: list[int] = []
+
+    def add(self, deliveries: list[Delivery], counted: dict[int, int]) -> None:
+        """These orders' calls, by their ids."""
         for item in deliveries:
-            calls[item.new_customer].append(counted[item.id])
-    return Case(ratios, statistics.median(ours), statistics.median(bare), [], 0.0, max(calls[True]), max(calls[False]))
+            (self.new if item.new_customer else self.known).append(counted[item.id])
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process so far, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+@dataclass(slots=True)
+class Run:
+    """Both sides of a comparison, against one stand-in."""
 
+    shop: Shop
+    product: str
+    pid: int
+    watch: Watch
+    script: Script
 
-def peak_memory(pid: int) -> float:
-    """MB that the process had resident at most."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("this system does not tell the peak memory")
+    def warm_up(self) -> None:
+        """The known customers' first orders, on both sides; what both remember is remembered here."""
+        first = self.shop.first_orders(KNOWN)
+        flood(self.product, first)
+        self.watch.all_settled(first[0].id, len(first))
+        self.script.run(self.script.prepare(first))
+
+    def compare(self, orders: int, rounds: int) -> Case:
+        """Both in turn, so that what else the machine does falls on both."""
+        pairs: list[tuple[float, float]] = []
+        calls = Calls()
+        for _ in range(rounds):
+            deliveries = self.shop.orders(orders // rounds, new_share=NEW_SHARE)
+            count = len(deliveries)
+            works = self.script.prepare(deliveries)
+            cpu = time.process_time()
+            bare = count / self.script.run(works)
+            cpu = (time.process_time() - cpu) / count
+            own_cpu = cpu_seconds(self.pid)
+            began, taken = flood(self.product, deliveries)
+            ours = count / (self.watch.all_settled(deliveries[0].id, count) - began)
+            own_cpu = (cpu_seconds(self.pid) - own_cpu) / count
+            print(
+                f"  bare {bare:.0f}/s with {cpu * 1000:.1f} ms of processor an order; product {ours:.0f}/s with "
+                f"{own_cpu * 1000:.1f} ms; all taken after {taken - began:.1f} s",
+                flush=True,
+            )
+            pairs.append((ours, bare))
+            calls.add(deliveries, self.watch.calls(deliveries))
+        return Case(pairs, max(calls.new), max(calls.known))
 
 
 def main(arguments: list[str]) -> None:
@@ -247,9 +208,11 @@ def main(arguments: list[str]) -> None:
                 if chosen.get("crm_ms", str(crm_ms)) != str(crm_ms):
                     continue
                 print(f"{engine}, CRM answers after {crm_ms} ms", flush=True)
-                case = measure(engine, crm_ms, int(chosen.get("orders", ORDERS[crm_ms])), postgres)
+                case = measure(crm_ms, int(chosen.get("orders", ORDERS[crm_ms])), postgres)
                 lines.append(case.line(engine, crm_ms))
+    new, known = calls_without_conversion()
     print("\n".join(lines))
+    print(f"BENCH calls php=8 calls_new={new} calls_known={known}")
 
 
 if __name__ == "__main__":

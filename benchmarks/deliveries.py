@@ -15,7 +15,6 @@ from typing import Any
 
 CORPUS = Path(__file__).parents[1] / "tests" / "fixtures" / "woocommerce" / "orders-corpus.json"
 HOOK_SECRET = "benchmark-hook-secret"
-EMPTY = {"description": ""}
 
 
 @dataclass(frozen=True, slots=True)

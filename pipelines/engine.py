@@ -19,6 +19,7 @@ from pipelines import schedules
 from pipelines.context import Context
 from pipelines.leases import Leases
 from pipelines.runner import Runner
+from pipelines.schedules import Scheduled
 
 log = structlog.get_logger(__name__)
 
@@ -194,32 +195,33 @@ class Engine:
 
     def _schedules(self) -> None:
         for scheduled in self._agenda:
-            self._scheduled(scheduled.name, scheduled.every, scheduled.work)
+            self._scheduled(scheduled)
 
-    def _scheduled(self, name: str, every: float, work: Callable[[], int]) -> None:
-        table = self.context.ledger.schedules
+    def _scheduled(self, scheduled: Scheduled) -> None:
+        table, name = self.context.ledger.schedules, scheduled.name
         now = time.monotonic()
         if name in self._background and self._background[name].is_alive():
             if now - self._scheduled_at[name] > SCHEDULE_LEASE / 3:
                 table.renew(name, lease=SCHEDULE_LEASE)
                 self._scheduled_at[name] = now
             return
-        if table.start_if_due(name, every=every, lease=SCHEDULE_LEASE):
+        if table.start_if_due(name, every=scheduled.every, lease=SCHEDULE_LEASE):
             self._scheduled_at[name] = now
-            self._in_background(name, lambda: self._run_schedule(name, work))
+            self._in_background(name, lambda: self._run_schedule(scheduled))
 
-    def _run_schedule(self, name: str, work: Callable[[], int]) -> None:
+    def _run_schedule(self, scheduled: Scheduled) -> None:
         try:
-            outcome = f"{work()} changes"
+            outcome = f"{scheduled.work()} changes"
+            if scheduled.connection:
+                self.runner.health.succeeded(scheduled.connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, the schedule runs again and its end is written down
             if isinstance(error, RetryLater) and error.scope == "connection" and error.connection:
                 self.runner.health.failed(error.connection, error)
             # The message of our own errors is for people; of others only the class is safe to keep.
             outcome = f"failed: {getattr(error, 'message', type(error).__name__)}"
-            log.warning(
-                "a schedule failed", schedule=name, error=type(error).__name__, detail=getattr(error, "detail", "")
-            )
-        self.context.ledger.schedules.ended(name, outcome)
+            detail = getattr(error, "detail", "")
+            log.warning("a schedule failed", schedule=scheduled.name, error=type(error).__name__, detail=detail)
+        self.context.ledger.schedules.ended(scheduled.name, outcome)
         self.nudge()
 
     def _in_background(self, name: str, work: Callable[[], object]) -> None:

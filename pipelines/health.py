@@ -14,7 +14,10 @@ from ledger.state import States
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 2.0
-LONGEST: Final = 300.0
+LONGEST: Final = 10.0
+"""Seconds between two tries of a connection that is out: when it is back, nobody waits longer than this."""
+LONGEST_AUTH: Final = 300.0
+"""The same for a refused login: some systems lock an account that is tried too often."""
 
 
 class Health:
@@ -32,14 +35,15 @@ class Health:
             return before.blocked_for  # another thread met the same fault: one outage, one count
         faults = before.faults if before else 0
         growth = 1.0 if error.cause == "rate limit" else float(2 ** min(faults, 6))
-        seconds = min(error.seconds * growth, max(LONGEST, error.seconds))
+        longest = LONGEST_AUTH if error.cause == "auth" else LONGEST
+        seconds = min(error.seconds * growth, max(longest, error.seconds))
         self._states.block(connection, seconds, error_class=error.cause, reason=error.message)
         if faults == 0:
             log.warning("connection is out", connection=connection, error_class=error.cause, detail=error.detail)
         return seconds
 
     def succeeded(self, connection: str) -> None:
-        """A job went through. Looks into the ledger at most every two seconds."""
+        """It answered sensibly. Looks into the ledger at most every two seconds."""
         now = time.monotonic()
         with self._lock:
             if now - self._looked_at.get(connection, -LOOK_EVERY) < LOOK_EVERY:

@@ -8,11 +8,14 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 import structlog
+import tenacity
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from connectors.http import guarded
 from core.errors import Held, LeaseLost, NotThere, OrderwireError, RetryLater, Skipped
 from ledger.inbox import Record
-from ledger.jobs import Claim, Outcome
+from ledger.jobs import Claim, Outcome, State
 from pipelines import orders
 from pipelines.context import Context
 from pipelines.health import Health
@@ -23,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_WAIT: Final = 5.0
 LONGEST_WAIT: Final = 3600.0
+SETTLE_WITHIN: Final = 15.0
 
 
 class Runner:
@@ -39,20 +43,40 @@ class Runner:
             correlation=claim.correlation, job=claim.id, record=str(claim.key)
         ):
             outcome = self._attempt(claim)
-            state = self.context.ledger.jobs.settle(claim, outcome, max_failures=self.context.max_failures)
+            state = self._settled(claim, outcome)
             log.info("job ended", state=state or "lost", outcome=outcome.kind, error_class=outcome.error_class)
             self.context.counted("jobs", {"flow": claim.flow, "outcome": outcome.kind})
         return state or ""
 
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type((DBAPIError, PoolTimeoutError)),
+        stop=tenacity.stop_after_delay(SETTLE_WITHIN),
+        wait=tenacity.wait_random_exponential(0.1, max=2.0),
+        reraise=True,
+    )
+    def _settled(self, claim: Claim, outcome: Outcome) -> State | None:
+        """What was done is worth some patience with a database that is restarting; settling twice is harmless."""
+        return self.context.ledger.jobs.settle(claim, outcome, max_failures=self.context.max_failures)
+
     def _attempt(self, claim: Claim) -> Outcome:
         run: Run | None = None
+        failed = ""
         try:
             run = Run(self.context, claim)
             with guarded(run), self.leases.watch(run):
                 outcome = self._converge(run)
-            self.health.succeeded(run.flow.target)
         except OrderwireError as error:
             outcome = self._of_error(claim, error)
+            failed = error.connection if isinstance(error, RetryLater) else ""
+        except (DBAPIError, PoolTimeoutError) as error:
+            outcome = Outcome(
+                "retry",
+                "The database went away while this job ran. What to do: nothing, it runs again by itself.",
+                error_class="ledger away",
+                detail=type(error).__name__,
+                seconds=2.0,
+                burns=False,
+            )
         except Exception as error:
             log.exception("job failed by a bug of ours")
             outcome = Outcome(
@@ -64,7 +88,13 @@ class Runner:
             )
         if run is None:
             return outcome
+        self._tell_health(run, failed)
         return replace(outcome, warnings=tuple(run.warnings), calls=[_call(call) for call in map(asdict, run.calls)])
+
+    def _tell_health(self, run: Run, failed: str) -> None:
+        """Whoever was called and did not fail us works, however the job itself ended."""
+        for connection in {call.connection for call in run.calls} - {failed}:
+            self.health.succeeded(connection)
 
     def _converge(self, run: Run) -> Outcome:
         record = self._newest(run)

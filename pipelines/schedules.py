@@ -22,14 +22,16 @@ class Scheduled:
     name: str
     every: float
     work: Callable[[], int]
+    connection: str = ""
+    """The connection that is asked: it works when this succeeds."""
 
 
 def of(context: Context) -> Iterator[Scheduled]:
     """What this configuration asks for."""
     for name in context.crms:
-        yield Scheduled(f"parties/{name}", PARTIES_EVERY, _parties(context, name))
+        yield Scheduled(f"parties/{name}", PARTIES_EVERY, _parties(context, name), name)
     for flow in _polled(context).values():
-        yield Scheduled(f"poll/{flow.source}", flow.poll, _poll(context, flow))
+        yield Scheduled(f"poll/{flow.source}", flow.poll, _poll(context, flow), flow.source)
     yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
     if context.notifiers:
         yield Scheduled(

@@ -70,7 +70,11 @@ class Wiring:
 
     def close(self) -> None:
         """Close every transport."""
-        connections: list[Store | Crm | Notifier] = [*self.stores.values(), *self.crms.values(), *self.notifiers.values()]
+        connections: list[Store | Crm | Notifier] = [
+            *self.stores.values(),
+            *self.crms.values(),
+            *self.notifiers.values(),
+        ]
         for connection in connections:
             connection.close()
 

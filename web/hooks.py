@@ -61,8 +61,8 @@ async def receive(connection: str, request: Request) -> Response:
 
 
 def _take(state: WebState, store: roles.Store, headers: Mapping[str, str], body: bytes) -> Response:
-    delivery = roles.Request("POST", headers, body, state.context.ledger.clock.now())
     try:
+        delivery = roles.Request("POST", headers, body, state.context.ledger.clock.now())
         changes = store.receive(delivery)
         accepted = (
             state.context.ledger.inbox.accept(changes, state.context.routes, fetchable=store.pollable)

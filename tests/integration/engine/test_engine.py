@@ -15,6 +15,7 @@ from ledger import tables as t
 from ledger.jobs import Claim, Outcome
 from pipelines import engine as module
 from pipelines.engine import EXIT_WATCHDOG, Engine, Gate
+from pipelines.schedules import Scheduled
 from tests.integration.ledger.kit import (
     accept,
     add,
@@ -282,7 +283,7 @@ def test_a_schedule_runs_in_one_process_and_writes_down_how_it_ended(ledger: Led
 
     some = [engines(Work(ledger)) for _ in range(3)]
     for engine in some * 2:
-        engine._scheduled("poll/shop", 3600, poll)
+        engine._scheduled(Scheduled("poll/shop", 3600, poll))
     for engine in some:
         engine.stop()
     assert ran == [1]
@@ -295,7 +296,7 @@ def test_a_schedule_that_fails_is_free_again(ledger: Ledger, engines: Make) -> N
 
     for _ in range(2):
         engine = engines(Work(ledger))
-        engine._scheduled("poll/shop", 1, fails)
+        engine._scheduled(Scheduled("poll/shop", 1, fails))
         engine.stop()
         assert _last_outcome(ledger) == "failed: ValueError", "what others say is not written down"
         later(ledger, 2)
@@ -307,14 +308,14 @@ def test_what_runs_long_keeps_its_lease_and_what_is_dead_loses_it(
 ) -> None:
     go = threading.Event()
     engine = engines(Work(ledger))
-    engine._scheduled("poll/shop", 1, lambda: int(go.wait(10)))
+    engine._scheduled(Scheduled("poll/shop", 1, lambda: int(go.wait(10))))
     monkeypatch.setattr(module, "SCHEDULE_LEASE", 0.0)  # a third of it has passed at once
     monkeypatch.setattr(
         ledger.schedules, "renew", lambda name, lease, real=ledger.schedules.renew: real(name, lease=60)
     )
     for _ in range(3):
         later(ledger, 50)
-        engine._scheduled("poll/shop", 1, lambda: 0)
+        engine._scheduled(Scheduled("poll/shop", 1, lambda: 0))
         assert not ledger.schedules.start_if_due("poll/shop", every=1, lease=60)
     later(ledger, 61)
     assert ledger.schedules.start_if_due("poll/shop", every=1, lease=60)
