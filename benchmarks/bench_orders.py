@@ -122,6 +122,10 @@ def measure(crm_ms: int, orders: int, postgres: PostgresServer | None) -> Case:
         case = run.compare(orders, ROUNDS[crm_ms])
         case.accept = at_rate(product, run.shop.orders(RATE * RATE_SECONDS, new_share=NEW_SHARE), RATE)
         case.rss_mb = peak_memory(pid)
+        shares = ", ".join(f"{percentile(case.accept, share):.0f} ms for {share:.0%}" for share in (0.5, 0.9, 0.99))
+        print(
+            f"  at {RATE} deliveries a second: answered within {shares}; peak memory {case.rss_mb:.0f} MB", flush=True
+        )
         return case
 
 

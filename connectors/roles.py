@@ -160,6 +160,8 @@ class Difference:
     action: Action
     message: str
     """A sentence for the operator."""
+    missing: bool = False
+    """The field refers to a record, and there is none."""
 
 
 @dataclass(frozen=True, slots=True)

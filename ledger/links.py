@@ -279,6 +279,17 @@ class Links:
 
         self.db.transact(work)
 
+    def unlink(self, target: str, kind: str, remote_id: str) -> None:
+        """The other record is gone: whoever was linked to it is unknown over there again."""
+        self.db.execute(
+            sa.delete(t.link).where(
+                t.link.c.target == target,
+                t.link.c.kind == kind,
+                t.link.c.remote_id == remote_id,
+                t.link.c.state == "linked",
+            )
+        )
+
     def note(self, link: Link, *, refs: Mapping[str, str]) -> None:
         """Keep an intermediate result (a lead that is to be converted) with an unfinished link."""
         self.db.execute(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from connectors.roles import Converted, Crm, Ref, Written
-from core.errors import Held
+from core.errors import Held, RetryLater
 from core.keys import external_id
 from ledger.links import Link
 from mapping.canonical import Account, Address, Contact, Customer, Lead, Party, Person, Probe, SalesOrder
@@ -42,6 +42,33 @@ def ensure(run: Run, order: SalesOrder, *, owner: str) -> CustomerRefs:
         return refs
     parties.ensure_filled(run)
     return _settle(run, _Case(order, customer, keys, owner))
+
+
+def look_again(run: Run, refs: CustomerRefs) -> None:
+    """The CRM did not keep an order's reference. Where it deleted or merged the customer, we forget what we knew, and the
+    job runs again: it finds who has taken the place, or makes the customer anew.
+    """
+    gone = [
+        record_id
+        for kind, record_id in (("account", refs.account), ("contact", refs.contact))
+        if _is_gone(run.crm.get_party(kind, record_id))  # type: ignore[arg-type]
+    ]
+    if not gone:
+        return
+    for record_id in gone:
+        run.ledger.parties.forget(run.flow.target, record_id)
+    run.ledger.links.unlink(run.flow.target, KIND, refs.account)
+    raise RetryLater(
+        f"The customer of this order was deleted or merged in {run.flow.target}. "
+        "What to do: nothing, the order is given to who is there now.",
+        seconds=1.0,
+        cause="missing reference",
+        detail=", ".join(gone),
+    )
+
+
+def _is_gone(party: Party | None) -> bool:
+    return party is None or party.deleted
 
 
 def identity_keys(customer: Customer, region: str) -> tuple[str, ...]:

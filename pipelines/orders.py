@@ -16,7 +16,7 @@ from ledger.links import Link
 from mapping.canonical import LineKind, OrderStatus, SalesOrder
 from pipelines import customers, invoices, products
 from pipelines.customers import CustomerRefs
-from pipelines.run import Run
+from pipelines.run import Ensured, Run
 
 KIND: Final = "order"
 
@@ -32,7 +32,18 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
     run.crm.check_order_words(words, order)
     customer = customers.ensure(run, order, owner=words.owner)
     refs = _with_customer(words, customer)
-    ensured = run.ensure(
+    try:
+        ensured = _ensure_order(run, order, refs, link)
+    except Held as error:
+        if error.error_class == "missing reference":
+            customers.look_again(run, customer)
+        raise
+    invoices.ensure(run, order, refs, ensured)
+    return Outcome("settled", number=order.number, amount=str(order.total), currency=order.currency)
+
+
+def _ensure_order(run: Run, order: SalesOrder, refs: OrderRefs, link: Link | None) -> Ensured:
+    return run.ensure(
         KIND,
         str(order.key),
         payload_hash=run.crm.payload_fingerprint(order, refs),
@@ -41,8 +52,6 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
         update=lambda ref: run.crm.update_order(ref, order, refs),
         known=link,
     )
-    invoices.ensure(run, order, refs, ensured)
-    return Outcome("settled", number=order.number, amount=str(order.total), currency=order.currency)
 
 
 def deleted(run: Run) -> Outcome:

@@ -248,4 +248,9 @@ class Run:
             self.warn(difference.message, "difference")
         held = [difference for difference in differences if difference.action == "hold"]
         if held:
-            raise Held(held[0].message, error_class="validation/value", field=held[0].field)
+            missing = any(difference.missing for difference in held)
+            raise Held(
+                held[0].message,
+                error_class="missing reference" if missing else "validation/value",
+                field=held[0].field,
+            )

@@ -118,8 +118,9 @@ class World:
     def close(self) -> None:
         """Give everything back."""
         self.http.close()
-        for connector in (*self.stores.values(), self.crm):
-            connector.close()
+        for store in self.stores.values():
+            store.close()
+        self.crm.close()
         self.ledger.close()
 
     # -- doing -----------------------------------------------------------------------------------------------------

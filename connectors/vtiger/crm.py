@@ -22,6 +22,7 @@ from connectors.roles import (
 )
 from connectors.vtiger import check, verify
 from connectors.vtiger import query as q
+from connectors.vtiger.canary import Canary
 from connectors.vtiger.client import Client, Record
 from connectors.vtiger.describe import Modules
 from connectors.vtiger.orders import Document, Orders
@@ -48,9 +49,10 @@ class VtigerCrm:
         self.settings = settings
         self._http = http
         self._client = Client(settings, http)
+        self._canary = Canary(self._client)
         self._modules = Modules(self._client, clock)
-        self._products = Products(settings, self._client, clock)
-        self._parties = Parties(settings, self._client, self._modules)
+        self._products = Products(settings, self._client, clock, self._canary)
+        self._parties = Parties(settings, self._client, self._modules, self._canary)
         self._orders = Orders(settings, self._client, self._modules, self._products, self._ref)
         self._converts: bool | None = None
         self._asking = threading.Lock()
@@ -61,6 +63,7 @@ class VtigerCrm:
 
     def _ref(self, module: str, record: Record, number: str) -> Ref:
         id = str(record.get("id", ""))
+        self._canary.lives(module, id)
         url = f"{self.settings.url}index.php?module={module}&view=Detail&record={q.crmid(id)}"
         return Ref(id, str(record.get(number) or ""), url)
 
@@ -225,6 +228,8 @@ class VtigerCrm:
     def _by_external_id(self, module: Module | Document, external_id: str, number: str) -> list[Ref]:
         """Records that carry this very id (vtiger's comparison ignores case), oldest first."""
         key = self.settings.external_field(module)
-        rows = self._client.query(q.select(("id", number, key), module, q.equal(key, external_id), order="id"))
+        rows = self._canary.search(
+            ("id", number, key), module, q.equal(key, external_id), lambda row: row.get(key) == external_id
+        )
         ours = sorted((row for row in rows if row.get(key) == external_id), key=lambda row: q.crmid(str(row.get("id"))))
         return [self._ref(module, row, number) for row in ours]

@@ -57,7 +57,7 @@ class Orders:
         return id
 
     def check_words(self, refs: OrderRefs, order: SalesOrder) -> None:
-        """Owner, currency, picklist words and fields, in this order."""
+        """Owner, currency, picklist words and fields, then a product for each line."""
         settings = self._settings
         self.owner(refs.owner)
         self._currency(order)
@@ -70,6 +70,10 @@ class Orders:
             require("SalesOrder", settings.delivery_field, refs.delivery_method, table="the delivery table")
         if settings.payment_field:
             require("SalesOrder", settings.payment_field, refs.payment_method, table="the payment table")
+        place = self._place(order, refs, "SalesOrder")
+        if not _plain(place, order):
+            # A line that no product can carry is held now, not when its customer has been made already.
+            order_to_vtiger(order, self._with_carriers(place, order))
 
     def status(self, refs: OrderRefs, order: SalesOrder) -> str:
         """The flow's word, else the connection's, else the built-in one."""
@@ -124,8 +128,7 @@ class Orders:
 
     def _with_carriers(self, place: Place, order: SalesOrder) -> Place:
         """The place with the products for parked lines and fees, asked for only where the order needs one."""
-        plain = all(line.kind is LineKind.PRODUCT and line.sku in place.items for line in order.lines)
-        if plain and order.lines and order.shipping_net >= 0:
+        if _plain(place, order):
             return place
         special = self._products.special()
         unknown = special.get(self._settings.unknown_product)
@@ -207,6 +210,12 @@ class Orders:
             *verify.compare_lines(element["LineItems"], answer),
             *verify.compare_total(order.total, order.currency, answer),
         ]
+
+
+def _plain(place: Place, order: SalesOrder) -> bool:
+    """Every line has a product of its own, and nothing else needs one."""
+    plain = all(line.kind is LineKind.PRODUCT and line.sku in place.items for line in order.lines)
+    return plain and bool(order.lines) and order.shipping_net >= 0
 
 
 def _revision(element: Mapping[str, Any], id: str) -> dict[str, Any]:

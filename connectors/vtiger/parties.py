@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from connectors.roles import PartyPage
 from connectors.vtiger import query as q
+from connectors.vtiger.canary import Canary
 from connectors.vtiger.client import Client, Record
 from connectors.vtiger.describe import Modules
 from connectors.vtiger.settings import VtigerSettings
@@ -15,7 +16,7 @@ from core import jsontext
 from core.clock import parse_utc
 from core.errors import RetryLater
 from mapping.canonical import Party, Probe
-from mapping.vtiger import PartyFields, account_from_vtiger, contact_from_vtiger
+from mapping.vtiger import PartyFields, account_from_vtiger, clean, contact_from_vtiger
 from mapping.vtiger.party import ACCOUNT_COLUMNS, ACCOUNT_EXTRAS, CONTACT_COLUMNS, CONTACT_EXTRAS
 
 PartyModule = Literal["Accounts", "Contacts"]
@@ -27,10 +28,11 @@ ALIKE: Final = 20
 class Parties:
     """Reading customers; writes nothing."""
 
-    def __init__(self, settings: VtigerSettings, client: Client, modules: Modules) -> None:
+    def __init__(self, settings: VtigerSettings, client: Client, modules: Modules, canary: Canary) -> None:
         self._settings = settings
         self._client = client
         self._modules = modules
+        self._canary = canary
 
     def fields(self, module: PartyModule | Literal["Leads"]) -> PartyFields:
         """How this install calls the fields of a module."""
@@ -72,7 +74,7 @@ class Parties:
         accounts = self._where(*wanted)
         if probe.external_id and (accounts or not probe.email):
             accounts = self._where((names.external_id, probe.external_id), *wanted)
-        return self._search("Contacts", contacts) + self._search("Accounts", accounts)
+        return self._search("Contacts", contacts, probe) + self._search("Accounts", accounts, probe)
 
     @staticmethod
     def _where(*pairs: tuple[str, str]) -> str:
@@ -86,11 +88,28 @@ class Parties:
                     continue
         return " OR ".join(clauses)
 
-    def _search(self, module: PartyModule, where: str) -> list[Party]:
+    def _search(self, module: PartyModule, where: str, probe: Probe) -> list[Party]:
         if not where:
             return []
-        rows = self._client.query(q.select(self.columns(module), module, where, order="id", limit=str(ALIKE)))
+        rows = self._canary.search(
+            self.columns(module), module, where, lambda row: self._fits(module, row, probe), limit=str(ALIKE + 1)
+        )
         return [self.party(module, row) for row in rows]
+
+    def _fits(self, module: PartyModule, row: Record, probe: Probe) -> bool:
+        """Whether a row is what the probe asks for (the canary rides along with every question)."""
+        names = self.fields(module)
+        asked = (
+            (names.external_id, probe.external_id),
+            ("email", probe.email if module == "Contacts" else ""),
+            (names.vat, probe.vat_number),
+            (names.erp_number, probe.erp_number),
+            ("accountname", probe.account_name),
+        )
+        return any(
+            field and value.strip() and str(row.get(field, "")).casefold() == clean(value.strip()).casefold()
+            for field, value in asked
+        )
 
     # -- all customers ------------------------------------------------------------------------------------------------
 
@@ -116,6 +135,8 @@ class Parties:
         at, where = start, f"modifiedtime >= {q.moment(start)}" if start else ""
         while True:
             rows = self._page(columns, module, where, "modifiedtime, id")
+            if not rows and not where:
+                self._canary.witness(module)  # believed, an empty index would double every customer
             if not rows:
                 return
             first, last = (self._time(row, module) for row in (rows[0], rows[-1]))

@@ -9,6 +9,7 @@ from typing import Final
 
 from connectors.roles import CrmProduct
 from connectors.vtiger import query as q
+from connectors.vtiger.canary import Canary
 from connectors.vtiger.client import Client, Record
 from connectors.vtiger.settings import VtigerSettings
 from core.clock import Clock
@@ -25,10 +26,11 @@ ASK_AGAIN: Final = 30.0
 class Products:
     """Finding products; the caller caches what it asked for, the two configured ones are remembered here."""
 
-    def __init__(self, settings: VtigerSettings, client: Client, clock: Clock) -> None:
+    def __init__(self, settings: VtigerSettings, client: Client, clock: Clock, canary: Canary) -> None:
         self._settings = settings
         self._client = client
         self._clock = clock
+        self._canary = canary
         self._lock = threading.Lock()
         self._special: tuple[float, dict[str, CrmProduct]] | None = None
 
@@ -68,6 +70,8 @@ class Products:
             limit = f"{len(rows)},{q.PAGE}"
             page = self._client.query(q.select(COLUMNS, "Products", f"productcode IN {values}", "id", limit))
             rows += page
+            if not rows:
+                self._canary.witness("Products")  # "no such article" would park every line
             if len(page) < q.PAGE:
                 return rows
 

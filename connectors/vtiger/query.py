@@ -39,9 +39,14 @@ def name(field: str) -> str:
 
 def record_id(id: str) -> str:
     """A quoted web service id."""
-    if not _ID.fullmatch(id):
+    if not is_record_id(id):
         raise ValueError(f"not a record id of vtiger: {id!r}")
     return f"'{id}'"
+
+
+def is_record_id(id: str) -> bool:
+    """Whether it is a web service id at all."""
+    return _ID.fullmatch(id) is not None
 
 
 def moment(text: str) -> str:

@@ -30,11 +30,14 @@ class Mismatch:
     got: str
     fix: Fix
     message: str
+    missing: bool = False
 
     def difference(self, *, repaired: bool = False) -> Difference:
         """For the pipeline: what could not be repaired is held."""
         action: Literal["repaired", "warn", "hold"] = "warn" if self.fix == "warn" else "hold"
-        return Difference(self.field, self.sent, self.got, "repaired" if repaired else action, self.message)
+        return Difference(
+            self.field, self.sent, self.got, "repaired" if repaired else action, self.message, self.missing
+        )
 
 
 def _number(value: str) -> Decimal | None:
@@ -154,7 +157,8 @@ def compare_fields(
             if value:
                 found.append(Mismatch(name, _shown(value), "(no such field)", rule.absent, rule.why))
         elif not rule.same(_text(value), _text(got)):
-            found.append(Mismatch(name, _shown(value), _shown(got), rule.changed, rule.why))
+            missing = rule is REFERENCE and not _text(got)
+            found.append(Mismatch(name, _shown(value), _shown(got), rule.changed, rule.why, missing))
     return found
 
 

@@ -307,11 +307,11 @@ def _describe(params: dict[str, Any]) -> Any:
 
 CONTACTS = (
     "SELECT id,lastname,modifiedtime,cf_external_id,firstname,account_id,email,secondaryemail,phone,mobile,homephone,"
-    "otherphone,mailingcountry FROM Contacts WHERE {} ORDER BY id LIMIT 20;"
+    "otherphone,mailingcountry FROM Contacts WHERE {} ORDER BY id LIMIT 21;"
 )
 ACCOUNTS = (
     "SELECT id,accountname,modifiedtime,cf_external_id,siccode,email1,email2,phone,otherphone,bill_country FROM Accounts "
-    "WHERE {} ORDER BY id LIMIT 20;"
+    "WHERE {} ORDER BY id LIMIT 21;"
 )
 
 

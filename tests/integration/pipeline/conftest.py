@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,8 +23,8 @@ class Maker:
 
     def __call__(self, *, php: int = 7, unique_account_names: bool = True, **settings: Any) -> World:
         if self.app is None:
-            switches = {"php": php, "unique_account_names": unique_account_names}
-            self.app, self.crm_url = self._stack.enter_context(crm(**switches))
+            made = crm(php=php, unique_account_names=unique_account_names)
+            self.app, self.crm_url = self._stack.enter_context(made)
         return self._stack.enter_context(World(self.database_url, self.crm_url, **settings))
 
     def landed(self) -> bool:
@@ -43,6 +43,3 @@ def make(database_url: str) -> Iterator[Maker]:
 def world(make: Maker) -> World:
     """The usual one: vtiger on PHP 7, time can be skipped."""
     return make(clock=SkippingClock())
-
-
-MakeWorld = Callable[..., World]

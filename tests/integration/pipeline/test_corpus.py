@@ -76,7 +76,9 @@ def everything(seed: int) -> list[Delivery]:
 
 def hooked() -> list[dict[str, Any]]:
     """The orders that came as recorded deliveries."""
-    return list({body["id"]: body for _, raw in recorded() if b"line_items" in raw for body in [json.loads(raw)]}.values())
+    return list(
+        {body["id"]: body for _, raw in recorded() if b"line_items" in raw for body in [json.loads(raw)]}.values()
+    )
 
 
 def assert_all_arrived(world: World) -> None:
@@ -143,7 +145,6 @@ def shop() -> Iterator[str]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_everything_in_any_order(make: Callable[..., World], shop: str, broker: str, seed: int) -> None:
     world = make(php=seed % 2 + 7, shops={"shop": {"url": shop}})
     deliveries = everything(seed)

@@ -80,7 +80,9 @@ def _until(condition: Callable[[], bool]) -> None:
     wait_for(condition, within=30)
 
 
-def test_equal_seconds_and_a_cursor_that_survives_restarts(make: Callable[..., World], woo: tuple[WooShop, str]) -> None:
+def test_equal_seconds_and_a_cursor_that_survives_restarts(
+    make: Callable[..., World], woo: tuple[WooShop, str]
+) -> None:
     """Twelve orders of one second, read in pages of five; more of the same second come later; three processes."""
     face, url = woo
     settings = {"per_page": 5, "overlap": 0}
