@@ -22,6 +22,7 @@ STATES: Final = ("waiting", "running", "settled", "held", "skipped")
 CRASHES_HOLD: Final = 3
 BUSY_WAIT: Final = 2.0
 """Seconds that a job waits at most for another one that is at work on the same link."""
+_ATTEMPT: Final = tuple(column.name for column in t.attempt.c if column.name != "id")
 _MAX_REASON: Final = 2000
 
 
@@ -111,6 +112,7 @@ class Jobs:
         )
         self._mine = mine
         self._settle = db.prepare(self._build_settle())
+        self._settle_at_once = None if db.is_sqlite else db.prepare(self._build_settle_at_once())
         self._renew = db.prepare(
             sa.update(t.job)
             .where(mine, t.job.c.lease_until > db.now)
@@ -195,7 +197,7 @@ class Jobs:
 
     # -- settling --------------------------------------------------------------------------------------------------
 
-    def _build_settle(self) -> sa.ClauseElement:
+    def _build_settle(self) -> sa.sql.dml.ReturningUpdate[Any]:
         # A newer state that came in meanwhile supersedes whatever this attempt ended in: due at once, and its own failures.
         newer = t.job.c.wanted > t.job.c.generation
         return (
@@ -228,6 +230,20 @@ class Jobs:
             .returning(t.job.c.state)
         )
 
+    def _build_settle_at_once(self) -> sa.ClauseElement:
+        """Job and attempt in one statement, which spares PostgreSQL three round trips."""
+        settled = self._build_settle().cte("settled")
+        state = sa.select(settled.c.state).scalar_subquery()
+        values: dict[str, Any] = {name: sa.bindparam(f"a_{name}", type_=t.attempt.c[name].type) for name in _ATTEMPT}
+        values["outcome"] = sa.case((state.is_(None), "lost"), else_=values["outcome"])
+        return (
+            self.db.insert(t.attempt)
+            .values(values)
+            .on_conflict_do_nothing(index_elements=["job_id", "token"])
+            .returning(state.label("state"))
+            .add_cte(settled)
+        )
+
     def settle(self, claim: Claim, outcome: Outcome, *, max_failures: int = 8) -> State | None:
         """Write the outcome and its attempt in one transaction, if the job is still ours. The state it is in now, or None
         when the lease was lost (then only the attempt is kept, as "lost").
@@ -236,6 +252,11 @@ class Jobs:
         state: State = "waiting" if outcome.kind == "retry" else outcome.kind
         if outcome.kind == "retry" and failures >= max_failures:
             state = "held"
+        if self._settle_at_once is not None and (state != "waiting" or outcome.waiting_for is None):
+            values = self._settle_values(claim, outcome, state, failures, outcome.seconds, None)
+            values |= {f"a_{name}": value for name, value in self._attempt(claim, outcome, outcome.kind).items()}
+            rows = self.db.execute(self._settle_at_once, values)
+            return rows[0].state if rows else None
         return self.db.transact(lambda connection: self._settle_within(connection, claim, outcome, state, failures))
 
     def _settle_within(
@@ -244,29 +265,34 @@ class Jobs:
         seconds, waiting_for = outcome.seconds, outcome.waiting_for if state == "waiting" else None
         if waiting_for is not None:
             seconds, waiting_for = self._still_waits(connection, waiting_for, seconds)
-        row = self._settle.on(
-            connection,
-            {
-                "b_id": claim.id,
-                "b_token": claim.token,
-                "b_state": state,
-                "b_done": int(state in {"settled", "skipped"}),
-                "b_delay": int(seconds * SECOND),
-                "b_failures": 0 if state in {"settled", "skipped"} else failures,
-                "b_crashes": claim.crashes if state == "waiting" and outcome.kind == "retry" else 0,
-                "b_alone": False,
-                "b_waiting_for": waiting_for,
-                "b_reason": _reason(outcome, state, failures)[:_MAX_REASON],
-                "b_error_class": outcome.error_class[:40],
-                "b_field": outcome.field[:120],
-                "b_warnings": json.dumps(list(outcome.warnings), ensure_ascii=False) if outcome.warnings else "",
-                "b_number": outcome.number[:120],
-                "b_amount": outcome.amount,
-                "b_currency": outcome.currency,
-            },
-        ).first()
-        self._keep_attempt(connection, claim, outcome, "lost" if row is None else outcome.kind)
+        values = self._settle_values(claim, outcome, state, failures, seconds, waiting_for)
+        row = self._settle.on(connection, values).first()
+        kind = "lost" if row is None else outcome.kind
+        self._insert_attempt.on(connection, self._attempt(claim, outcome, kind))
         return None if row is None else row.state
+
+    @staticmethod
+    def _settle_values(
+        claim: Claim, outcome: Outcome, state: State, failures: int, seconds: float, waiting_for: int | None
+    ) -> dict[str, Any]:
+        return {
+            "b_id": claim.id,
+            "b_token": claim.token,
+            "b_state": state,
+            "b_done": int(state in {"settled", "skipped"}),
+            "b_delay": int(seconds * SECOND),
+            "b_failures": 0 if state in {"settled", "skipped"} else failures,
+            "b_crashes": claim.crashes if state == "waiting" and outcome.kind == "retry" else 0,
+            "b_alone": False,
+            "b_waiting_for": waiting_for,
+            "b_reason": _reason(outcome, state, failures)[:_MAX_REASON],
+            "b_error_class": outcome.error_class[:40],
+            "b_field": outcome.field[:120],
+            "b_warnings": json.dumps(list(outcome.warnings), ensure_ascii=False) if outcome.warnings else "",
+            "b_number": outcome.number[:120],
+            "b_amount": outcome.amount,
+            "b_currency": outcome.currency,
+        }
 
     def _still_waits(self, connection: Connection, link: int, seconds: float) -> tuple[float, int | None]:
         """How long to wait for this link, as it is now: it may have been settled after we looked, and before we could be
@@ -278,24 +304,21 @@ class Jobs:
             return 0.0, None
         return (seconds if row.state == "sent" else min(seconds, BUSY_WAIT)), link
 
-    def _keep_attempt(self, connection: Connection, claim: Claim, outcome: Outcome, kind: str) -> None:
-        self._insert_attempt.on(
-            connection,
-            {
-                "job_id": claim.id,
-                "generation": claim.generation,
-                "token": claim.token,
-                "worker": claim.worker,
-                "started_at": claim.started_at,
-                "ended_at": self.db.micros(),
-                "outcome": kind,
-                "error_class": outcome.error_class[:40],
-                "message": outcome.message[:_MAX_REASON],
-                "detail": outcome.detail[:_MAX_REASON],
-                "calls": json.dumps([dict(call) for call in outcome.calls]) if outcome.calls else "",
-                "correlation": claim.correlation,
-            },
-        )
+    def _attempt(self, claim: Claim, outcome: Outcome, kind: str) -> dict[str, Any]:
+        return {
+            "job_id": claim.id,
+            "generation": claim.generation,
+            "token": claim.token,
+            "worker": claim.worker,
+            "started_at": claim.started_at,
+            "ended_at": self.db.micros(),
+            "outcome": kind,
+            "error_class": outcome.error_class[:40],
+            "message": outcome.message[:_MAX_REASON],
+            "detail": outcome.detail[:_MAX_REASON],
+            "calls": json.dumps([dict(call) for call in outcome.calls]) if outcome.calls else "",
+            "correlation": claim.correlation,
+        }
 
     # -- after crashes ---------------------------------------------------------------------------------------------
 

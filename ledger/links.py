@@ -75,7 +75,9 @@ class Links:
         self._by_keys = db.prepare(by_keys)
         self._locked_by_keys = db.prepare(db.lock_rows(by_keys).order_by(t.link.c.key))
         self._insert = db.prepare(
-            db.insert(t.link).on_conflict_do_nothing(index_elements=["target", "kind", "key"]).returning(t.link.c.id)
+            db.insert(t.link)
+            .on_conflict_do_nothing(index_elements=["target", "kind", "key"])
+            .returning(t.link, sa.literal_column("0").label("hold_left"))  # what is new has not been sent
         )
         job_alive = (
             sa.select(t.job.c.id)
@@ -149,12 +151,20 @@ class Links:
         does the work for all of them.
         """
         ordered = sorted(dict.fromkeys(keys))
+        if len(ordered) == 1:
+            # The usual case, a new order: one statement, and nobody else's row was touched.
+            rows = self.db.execute(self._insert, self._new(claim, target, kind, ordered[0], new_refs))
+            if rows:
+                return Intent((_link(rows[0]),), ours=True)
         return self.db.transact(lambda connection: self._intend(connection, claim, target, kind, ordered, new_refs))
 
     def _intend(
         self, connection: Connection, claim: Claim, target: str, kind: str, ordered: list[str], new_refs: str
     ) -> Intent:
-        fresh = {key: self._create(connection, claim, target, kind, key, new_refs) for key in ordered}
+        fresh = {
+            key: self._insert.on(connection, self._new(claim, target, kind, key, new_refs)).first() is not None
+            for key in ordered
+        }
         rows = self._locked_by_keys.on(connection, {"b_target": target, "b_kind": kind, "b_keys": ordered}).rows
         links = {row.key: _link(row) for row in rows}
         others = [link for key, link in links.items() if not fresh[key] and not link.linked]
@@ -167,23 +177,19 @@ class Links:
         self._take(connection, [link.id for link in others], claim)
         return Intent(tuple(links[key] for key in ordered), ours=True)
 
-    def _create(self, connection: Connection, claim: Claim, target: str, kind: str, key: str, refs: str) -> bool:
+    def _new(self, claim: Claim, target: str, kind: str, key: str, refs: str) -> dict[str, Any]:
         now = self.db.micros()
-        row = self._insert.on(
-            connection,
-            {
-                "target": target,
-                "kind": kind,
-                "key": key,
-                "state": "intended",
-                "refs": refs,
-                "job_id": claim.id,
-                "token": claim.token,
-                "created_at": now,
-                "updated_at": now,
-            },
-        ).first()
-        return row is not None
+        return {
+            "target": target,
+            "kind": kind,
+            "key": key,
+            "state": "intended",
+            "refs": refs,
+            "job_id": claim.id,
+            "token": claim.token,
+            "created_at": now,
+            "updated_at": now,
+        }
 
     def _foreign(self, connection: Connection, link: Link, claim: Claim) -> float | None:
         """Seconds to wait when an unfinished link is not ours to take; None when we may."""

@@ -152,7 +152,7 @@ class Run:
         """
         link = known if known is not None and known.linked else self.intend(kind, [key]).links[0]
         if link.linked:
-            return self._bring_up_to_date(link, payload_hash, update)
+            return self._bring_up_to_date(link, payload_hash, update, find)
         found = find()
         if found:
             return self._adopt(kind, link, found, payload_hash, update)
@@ -171,7 +171,16 @@ class Run:
         )
         self.judge(written.differences)
 
-    def _bring_up_to_date(self, link: Link, payload_hash: str, update: Callable[[Ref], Written] | None) -> Ensured:
+    def _bring_up_to_date(
+        self,
+        link: Link,
+        payload_hash: str,
+        update: Callable[[Ref], Written] | None,
+        look: Callable[[], Sequence[Ref]] | None = None,
+    ) -> Ensured:
+        """Update what is linked. Where the last update's fate is unknown, a look comes first (`look`): while the other
+        side is out, reading fails without burning an attempt, and writing would burn one each time.
+        """
         ref = Ref(link.remote_id, link.remote_number)
         if update is None or link.payload_hash == payload_hash:
             return Ensured(ref)
@@ -181,6 +190,12 @@ class Run:
                 seconds=link.hold_left + 0.05,
                 cause="busy",
                 burns_attempt=False,
+            )
+        if not link.payload_hash and look is not None and ref.id not in {found.id for found in look()}:
+            raise Held(
+                f"{ref.number or ref.id} is not in {self.flow.target} any more. What to do: see whether it was deleted there "
+                "on purpose; then skip this job.",
+                error_class="missing reference",
             )
         try:
             with self.lane(link.kind):
