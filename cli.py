@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console import config, jobs, stores
+from console import care, config, jobs, stores
 from console.opening import DEFAULT, PROBLEM, USAGE, File, load
 from core.errors import ConfigurationProblem, OrderwireError
 
@@ -62,6 +62,13 @@ jobs_app.command("skip")(jobs.skip)
 app.command()(stores.fetch)
 app.command()(stores.backfill)
 db_app.command("upgrade")(stores.db_upgrade)
+app.command()(care.connections)
+app.command()(care.pause)
+app.command()(care.resume)
+app.command()(care.alerts)
+app.command()(care.doctor)
+app.command()(care.backup)
+app.command()(care.restore)
 app.add_typer(config_app, name="config")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(db_app, name="db")

@@ -191,6 +191,10 @@ class Http:
         """Close the connections."""
         self._client.close()
 
+    def pause(self, seconds: float) -> None:
+        """Wait a moment before something is tried again."""
+        self._sleep(seconds)
+
     def read(self, operation: str, method: str, url: str, **kwargs: Any) -> httpx.Response:
         """A call without effect over there: transient faults are retried at most `attempts` times within `retry_within` s."""
         return self._with_retries(operation, method, url, write=False, kwargs=kwargs)

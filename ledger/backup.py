@@ -27,6 +27,7 @@ def backup(url: str | URL, target: Path) -> None:
     half = target.with_name(target.name + ".part")
     half.unlink(missing_ok=True)
     where = make_url(url)
+    os.close(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # customers' data: for its owner's eyes only
     try:
         if where.get_backend_name() == "sqlite":
             _backup_sqlite(Path(where.database or ""), half)

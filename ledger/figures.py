@@ -101,6 +101,16 @@ class Figures:
             for row in self.db.rows(sa.select(t.schedule).order_by(t.schedule.c.name))
         ]
 
+    def last_delivery(self, connection: str) -> datetime | None:
+        """When the last genuine delivery came in."""
+        rows = self.db.rows(
+            sa.select(t.event.c.received_at)
+            .where(t.event.c.connection == connection, t.event.c.via == "webhook")
+            .order_by(t.event.c.id.desc())
+            .limit(1)
+        )
+        return from_micros(rows[0].received_at) if rows else None
+
     def received_per_hour(self, connection: str, *, since: datetime) -> dict[datetime, int]:
         """Records first heard of in each hour (its beginning, UTC); hours without any are absent."""
         first = (

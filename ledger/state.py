@@ -102,6 +102,14 @@ class States:
         """A person's pause; None ends it."""
         self._upsert(connection, {"paused_until": None if seconds is None else self.db.now + int(seconds * SECOND)})
 
+    def try_now(self, connection: str) -> None:
+        """Do not wait for the end of a block; the outage itself is over only when a call succeeds."""
+        self.db.execute(
+            sa.update(t.connection_state)
+            .where(t.connection_state.c.connection == connection)
+            .values(blocked_until=None)
+        )
+
     def get(self, connection: str) -> ConnectionState | None:
         """One connection's state; None when nothing ever happened with it."""
         found = [state for state in self.all() if state.connection == connection]

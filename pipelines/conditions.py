@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from core.money import show
 from ledger.alerts import Alert, Condition
+from pipelines import silence
 from pipelines.context import Context
 
 GRACE: Final = 60.0
@@ -61,11 +62,15 @@ RULES: Final[dict[str, Rule]] = {"connection/": connections, "held/": held, "sch
 """Prefix of the causes -> who computes them."""
 
 
-def reconcile(context: Context) -> int:
-    """Open what holds, close what does not any more. How many alerts are open."""
+SLOW_RULES: Final[dict[str, Rule]] = {"silence/": silence.conditions}
+"""The same for what needs a longer look, and not every ten seconds."""
+
+
+def reconcile(context: Context, rules: Mapping[str, Rule] = RULES) -> int:
+    """Open what holds, close what does not any more. How many of these conditions hold."""
     alerts = context.ledger.alerts
     count = 0
-    for prefix, rule in RULES.items():
+    for prefix, rule in rules.items():
         present = {condition.cause: condition for condition in rule(context)}
         for condition in present.values():
             alerts.open(condition)

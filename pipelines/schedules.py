@@ -12,6 +12,7 @@ from pipelines.context import Context
 
 PARTIES_EVERY: Final = 60.0
 CONDITIONS_EVERY: Final = 10.0
+SILENCE_EVERY: Final = 600.0
 HEARTBEAT_EVERY: Final = 60.0
 
 
@@ -33,6 +34,7 @@ def of(context: Context) -> Iterator[Scheduled]:
     for flow in _polled(context).values():
         yield Scheduled(f"poll/{flow.source}", flow.poll, _poll(context, flow), flow.source)
     yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
+    yield Scheduled("silence", SILENCE_EVERY, lambda: conditions.reconcile(context, conditions.SLOW_RULES))
     if context.notifiers:
         yield Scheduled(
             "telling",

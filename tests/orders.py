@@ -126,6 +126,15 @@ def _rate(rate: str, tax: Decimal, carriage_tax: Decimal) -> dict[str, Any]:
     }
 
 
+def stranger(id: int) -> dict[str, str]:
+    """A customer of his own for each number, whom no rule takes for another: every second one has a firm and an e-mail
+    address, the others have neither, nor anything else by which they could be found again but what we noted.
+    """
+    if id % 2:
+        return person(f"Buyer{id}", company=f"Firm {id} GmbH", last_name=f"Stranger{id}")
+    return person(f"Buyer{id}", email="", last_name=f"Stranger{id}")
+
+
 def person(name: str, **over: str) -> dict[str, str]:
     """Somebody else's billing address: no company, an own e-mail address, no phone."""
     own = {"first_name": name, "last_name": "Tester", "company": "", "email": f"{name.lower()}@people.example"}

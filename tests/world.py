@@ -158,15 +158,16 @@ class World:
         self.drain()
         return self.job(f"{shop}/order/{order['id']}")
 
-    def finish(self, *, landed: Callable[[], bool] = lambda: True, rounds: int = 30) -> float:
+    def finish(self, *, landed: Callable[[], bool] = lambda: True, fill: bool = True, rounds: int = 30) -> float:
         """Run everything to its end, skipping the time between (the world needs a SkippingClock). `landed`: whether the
-        outside system has done all that it is still at; time is not skipped before. Seconds that were skipped.
+        outside system has done all that it is still at; time is not skipped before. `fill`: the index of customers is kept
+        current meanwhile. Seconds that were skipped.
         """
         clock = self.clock
         assert isinstance(clock, SkippingClock)
         before = clock.offset
         for _ in range(rounds):
-            self.drain()
+            self.drain(fill=fill)
             wait_for(landed)
             counts = self.ledger.jobs.counts()
             if not counts["waiting"] and not counts["running"]:

@@ -26,6 +26,9 @@ _GET: Final = frozenset({"getchallenge", "listtypes", "describe", "retrieve", "q
 OVERRIDES: Final[dict[int, Outcome]] = dict.fromkeys((301, 302, 303, 307, 308, 404, 500), Outcome.OK)
 """Statuses that this client judges itself: an empty 500 is an uncaught PHP error, 404 and redirects a wrong address."""
 
+READ_AGAIN: Final = (0.2, 0.6)
+"""Seconds before a read that failed inside vtiger is tried again: one hiccup must not stop a whole connection."""
+
 _ENVELOPE: Final = '{"success":'
 
 
@@ -234,7 +237,14 @@ class Client:
         full = {"operation": operation, **({"sessionName": session} if session else {}), **params}
         send = self.http.write if write else self.http.read
         get = operation in _GET
-        response = send(operation, "GET" if get else "POST", PATH, **{"params" if get else "data": full})
+        request = {"params" if get else "data": full}
+        for pause in () if write else READ_AGAIN:
+            response = send(operation, "GET" if get else "POST", PATH, **request)
+            if response.status_code < 500 or envelope(_text(response)) is not None:
+                break
+            self.http.pause(pause)
+        else:
+            response = send(operation, "GET" if get else "POST", PATH, **request)
         text = _text(response)
         found = envelope(text)
         if found is None:
@@ -282,7 +292,7 @@ class Client:
         return RetryLater(
             f"{self.settings.name} gave {what}. What to do: see whether vtiger is in maintenance or its log shows an "
             "error; it is tried again by itself.",
-            seconds=30,
+            seconds=10,
             scope="connection",
             connection=self.settings.name,
             cause="remote 5xx",

@@ -25,9 +25,7 @@ def plan_for(engine: str, **over: object) -> Plan:
 
 @pytest.mark.timeout(280)
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
-def test_r1_workers_are_killed_at_random(
-    database_url: str, installation: MakeFleet, case: MakeCase, seed: int
-) -> None:
+def test_r1_workers_are_killed_at_random(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     engine = engine_of(database_url)
     this = case("R1", engine=engine)
     orders, kills = scale(2000, 10_000), scale(40, 200)

@@ -227,7 +227,7 @@ def test_an_outcome_whose_attempt_cannot_be_written_is_not_written(
         raise RuntimeError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger.jobs, "_keep_attempt", broken)
+        patch.setattr(ledger.jobs, "_attempt", broken)
         with pytest.raises(RuntimeError, match="disk"):
             ledger.jobs.settle(claim, DONE)
     assert view(ledger, claim).state == "running"

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.orders import order, person
+from tests.orders import order, stranger
 from tests.world import SkippingClock, World
 
 FAULTS = ("error_500", "empty_500", "empty_500_after", "lost_answer", "late_commit", "session_lost", "php_warnings", "maintenance")  # fmt: skip
@@ -32,15 +32,16 @@ def assert_arrived(world: World, wanted: dict[str, object]) -> None:
 def test_one_fault_at_a_time(make: Callable[..., World], php: int) -> None:
     """Each fault at each write, each with a customer of its own, in one CRM that has no uniqueness."""
     world = make(php=php, unique_account_names=False, clock=SkippingClock(), invoices="on_order")
+    world.fill_index()
     landed = make.landed  # type: ignore[attr-defined]
     cases = [(fault, operation, module) for fault in FAULTS for operation, module in WRITES[php]]
     wrong, made = {}, []
     for id, (fault, operation, module) in enumerate(cases, 1):
-        made.append(order(id, billing=person(f"Buyer{id}", company=f"Firm {id} GmbH")))
+        made.append(order(id, billing=stranger(id)))
         world.faults(late_after_s=0.15, script=[{"fault": fault, "operation": operation, "module": module, "times": 1}])
         before = world.struck().get(fault, 0)
         world.deliver(made[-1])
-        skipped = world.finish(landed=landed)
+        skipped = world.finish(landed=landed, fill=False)
         job = world.job(f"shop/order/{id}")
         struck = world.struck().get(fault, 0) - before
         waited = skipped > 100

@@ -1,0 +1,182 @@
+"""`connections`, `pause`, `resume`, `alerts`, `doctor`, `backup` and `restore`: looking after what runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context, open_ledger
+from console.output import print_findings, print_json, print_table, when
+from core.errors import ConfigurationProblem
+
+if TYPE_CHECKING:
+    from connectors.roles import Finding
+    from core.settings import Settings
+    from ledger.state import ConnectionState
+    from pipelines.context import Context
+
+FOR_EVER: Final = 100 * 365 * 86_400.0
+_SPAN: Final = re.compile(r"(\d+)([smhd])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def connections(file: File = DEFAULT, as_json: AsJson = False) -> None:
+    """How every connection stands: working, out (since when, why) or paused, and how many orders wait for it."""
+    settings = load(file, with_secrets=False)
+    with open_ledger(settings) as ledger:
+        states = {state.connection: state for state in ledger.states.all()}
+        waiting = {one.name: ledger.figures.waiting_for(one.name) for one in settings.connections}
+    if as_json:
+        print_json({n: {"state": _standing(states.get(n)), "waiting": waiting[n]} for n in waiting})
+        return
+    rows = [
+        (name, _standing(states.get(name)), str(number), _why(states.get(name))) for name, number in waiting.items()
+    ]
+    print_table(("connection", "state", "waiting", ""), rows)
+
+
+def _standing(state: ConnectionState | None) -> str:
+    if state is None:
+        return "not used yet"
+    if state.paused_for:
+        return "paused"
+    return f"out for {_span(state.out_for)}" if state.faults else "works"
+
+
+def _why(state: ConnectionState | None) -> str:
+    if state is None:
+        return ""
+    if state.paused_for:
+        return (
+            "until `orderwire resume`" if state.paused_for > FOR_EVER / 2 else f"for another {_span(state.paused_for)}"
+        )
+    return state.blocked_reason if state.faults else ""
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _seconds(text: str) -> float:
+    parts = _SPAN.findall(text.replace(" ", ""))
+    if not parts or "".join(number + unit for number, unit in parts) != text.replace(" ", ""):
+        raise typer.BadParameter(f"{text!r} is not a span of time like 30m, 2h or 1d12h")
+    return float(sum(int(number) * _UNITS[unit] for number, unit in parts))
+
+
+def pause(
+    connection: Annotated[str, typer.Argument(help="Name of the connection.")],
+    for_: Annotated[str, typer.Option("--for", help="How long, as 30m, 2h, 1d; until `resume` where not given.")] = "",
+    file: File = DEFAULT,
+) -> None:
+    """Write nothing to a connection for a while. Deliveries are taken in as ever; their orders wait."""
+    settings = load(file, with_secrets=False)
+    settings.connection(connection)
+    with open_ledger(settings) as ledger:
+        ledger.states.pause(connection, _seconds(for_) if for_ else FOR_EVER)
+    typer.echo(
+        f"{connection} is paused{' for ' + for_ if for_ else ''}. What to do when it may go on: `orderwire resume {connection}`."
+    )
+
+
+def resume(connection: Annotated[str, typer.Argument(help="Name of the connection.")], file: File = DEFAULT) -> None:
+    """End a pause, and try at once a connection that is out."""
+    settings = load(file, with_secrets=False)
+    settings.connection(connection)
+    with open_ledger(settings) as ledger:
+        ledger.states.pause(connection, None)
+        ledger.states.try_now(connection)
+    typer.echo(f"{connection} may be used again.")
+
+
+def alerts(
+    recent: Annotated[bool, typer.Option("--all", help="Closed ones too, newest first.")] = False,
+    file: File = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """What somebody should know at present: one line a cause."""
+    with open_ledger(load(file, with_secrets=False)) as ledger:
+        found = ledger.alerts.recent() if recent else ledger.alerts.opened()
+    if as_json:
+        print_json([{name: getattr(a, name) for name in a.__slots__} for a in found])
+        return
+    if not found:
+        typer.echo("No alert is open.")
+        return
+    rows = [
+        (
+            when(a.opened_at),
+            "open" if a.closed_at is None else f"closed {when(a.closed_at)}",
+            a.title,
+            a.closing or a.message,
+        )
+        for a in found
+    ]
+    print_table(("since (UTC)", "", "what", ""), rows)
+
+
+def doctor(file: File = DEFAULT, as_json: AsJson = False) -> None:
+    """Look at the webhooks of every store: are they there, are they alive, when did the last delivery come?"""
+    settings = load(file)
+    found: list[tuple[str, Finding]] = []
+    with open_context(settings) as context:
+        for name in context.stores:
+            found += [(name, finding) for finding in _webhooks(context, name)]
+    if as_json:
+        print_json([{"connection": n, "level": f.level, "what": f.subject, "message": f.message} for n, f in found])
+    else:
+        print_findings(found)
+    if any(finding.level == "problem" for _, finding in found):
+        raise typer.Exit(PROBLEM)
+
+
+def _webhooks(context: Context, name: str) -> list[Finding]:
+    from connectors.roles import Finding
+    from core.errors import OrderwireError
+
+    store = context.stores[name]
+    last = context.ledger.figures.last_delivery(name)
+    age = _span((context.clock.now() - last).total_seconds()) if last else ""
+    message = f"The last one came {age} ago." if last else "None ever came."
+    seen = Finding("last delivery", "ok" if last or not store.accepts_deliveries() else "warning", message)
+    try:
+        return [*store.webhook_status(), seen]
+    except OrderwireError as error:
+        text, _, advice = error.message.partition(" What to do: ")
+        return [Finding("webhooks", "problem", text, advice), seen]
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")], file: File = DEFAULT
+) -> None:
+    """Copy the whole ledger while it works."""
+    from ledger.backup import backup as copy
+
+    copy(_database(load(file, with_secrets=False)), target)
+    typer.echo(f"The ledger is in {target} ({target.stat().st_size} bytes).")
+
+
+def restore(source: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")], file: File = DEFAULT) -> None:
+    """Put a copy in the place of a ledger that is empty or gone. Stop every process before."""
+    from ledger.backup import restore as put_back
+
+    put_back(_database(load(file, with_secrets=False)), source)
+    typer.echo(
+        "The ledger is back. What happened after the copy is polled again, and looked for in the CRM before it is created. "
+        "What to do: start Orderwire; `orderwire backfill --since <day of the copy>` takes in what no poll reaches."
+    )
+
+
+def _database(settings: Settings) -> str:
+    from pipelines import wiring
+
+    url = wiring.ledger_url(settings.ledger)
+    if url.get_backend_name() == "sqlite" and not url.database:
+        raise ConfigurationProblem("The ledger is in memory only. What to do: give [ledger] url a file.")
+    return url.render_as_string(hide_password=False)
