@@ -24,6 +24,7 @@ import tenacity
 from core.errors import Ambiguous, Held, LeaseLost, NotThere, OrderwireError, RetryLater
 
 MAX_ANSWER: Final = 32 * 1024 * 1024
+"""Bytes of an answer as it is sent: no more is ever read."""
 
 
 class Outcome(StrEnum):
@@ -185,6 +186,7 @@ class Http:
             transport=transport,
             headers={"User-Agent": "Orderwire/1", **options.headers},
             limits=httpx.Limits(max_connections=options.connections, max_keepalive_connections=options.connections),
+            event_hooks={"response": [_bound]},
         )
 
     def close(self) -> None:
@@ -238,9 +240,13 @@ class Http:
         started = time.perf_counter()
         status, outcome = 0, Outcome.AMBIGUOUS
         try:
-            response = self._client.request(method, url, **kwargs)
+            ends = {"orderwire_ends": time.monotonic() + self.options.timeouts.longest}
+            response = self._client.request(method, url, extensions=ends, **kwargs)
             status = response.status_code
             outcome = outcome_of(status, write=write, overrides=self.options.overrides)
+        except _Endless as error:
+            outcome = Outcome.AMBIGUOUS if write else Outcome.PERMANENT
+            raise self._ambiguous(f"{operation}: {error}") if write else self._endless(operation, error) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             outcome = Outcome.RETRY_SAFE if not write or _never_sent(error) else Outcome.AMBIGUOUS
             raise self._fault(operation, error, outcome) from error
@@ -272,6 +278,24 @@ class Http:
                 detail=detail,
             ),
             wait=_backoff(),
+        )
+
+    def _endless(self, operation: str, error: _Endless) -> OrderwireError:
+        """The fault is this answer's, not the connection's: others go on."""
+        if error.large:
+            return Held(
+                f"{self.connection} gives {error} for this record. What to do: see what it holds over there, have it mended, "
+                "then retry.",
+                error_class="validation/value",
+                detail=f"{operation}: {error}",
+            )
+        return RetryLater(
+            f"{self.connection} gives an answer that does not end ({error}). What to do: see what this record is over there; "
+            "it is tried again by itself.",
+            seconds=10,
+            connection=self.connection,
+            cause="timeout/transient",
+            detail=f"{operation}: {error}",
         )
 
     def _ambiguous(self, detail: str) -> Ambiguous:
@@ -321,6 +345,42 @@ class Http:
             error_class="validation/value",
             detail=f"{detail} {_reason(response)}",
         )
+
+
+class _Endless(Exception):
+    """An answer is larger, or takes longer, than any good one. Says which."""
+
+    def __init__(self, what: str, *, large: bool) -> None:
+        super().__init__(what)
+        self.large = large
+
+
+class _Bounded(httpx.SyncByteStream):
+    """An answer's body that ends: httpx's own time-outs are for each piece, and a byte now and then would satisfy them."""
+
+    def __init__(self, stream: httpx.SyncByteStream, ends: float) -> None:
+        self._stream = stream
+        self._ends = ends
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for part in self._stream:
+            size += len(part)
+            if size > MAX_ANSWER:
+                raise _Endless(f"more than {MAX_ANSWER // 2**20} MB", large=True)
+            if time.monotonic() > self._ends:
+                raise _Endless("longer than its time-outs", large=False)
+            yield part
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _bound(response: httpx.Response) -> None:
+    """Called with the head of every answer, before its body is read."""
+    ends = response.request.extensions.get("orderwire_ends")
+    if ends is not None and isinstance(response.stream, httpx.SyncByteStream):
+        response.stream = _Bounded(response.stream, ends)
 
 
 SHORT_WAIT: Final = 5.0

@@ -192,6 +192,16 @@ class CrmProduct:
 
 
 @dataclass(frozen=True, slots=True)
+class CrmOrder:
+    """One of our orders as the CRM lists it."""
+
+    external_id: str
+    ref: Ref
+    total: Decimal
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRefs:
     """Everything of an order that is a record in the CRM, and the flow's words for the CRM."""
 
@@ -286,6 +296,10 @@ class Crm(Protocol):
 
     def find_order(self, external_id: str) -> Sequence[Ref]:
         """Orders that carry this external id, oldest first (more than one is a double)."""
+        ...
+
+    def orders_since(self, since: datetime) -> Iterator[CrmOrder]:
+        """Orders that carry an external id and were created over there since, oldest first; one may come twice."""
         ...
 
     def create_order(self, order: SalesOrder, refs: OrderRefs) -> Written:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import sqlalchemy as sa
 
 from core.clock import from_micros, to_micros
+from core.keys import Key
 from ledger import tables as t
 from ledger.database import SECOND, Database
+
+CHUNK: Final = 300
+"""Values in one IN list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,19 @@ class Figures:
         }
         return [HeldGroup(g.flow, g.error_class, int(g.number), samples.get(g.newest, "")) for g in groups]
 
+    def settled_totals(self, flow: str, keys: Sequence[Key]) -> dict[Key, Decimal]:
+        """Totals of the settled jobs of these records."""
+        found: dict[Key, Decimal] = {}
+        for start in range(0, len(keys), CHUNK):
+            some = [(key.connection, key.kind, key.id) for key in keys[start : start + CHUNK]]
+            columns = (t.job.c.connection, t.job.c.kind, t.job.c.record_id)
+            query = sa.select(*columns, t.job.c.amount).where(
+                t.job.c.flow == flow, t.job.c.state == "settled", t.job.c.amount != "", sa.tuple_(*columns).in_(some)
+            )
+            for row in self.db.rows(query):
+                found[Key(row.connection, row.kind, row.record_id)] = Decimal(row.amount)
+        return found
+
     def schedules(self) -> list[ScheduleView]:
         """Everything that runs at intervals."""
         return [
@@ -100,6 +118,12 @@ class Figures:
             )
             for row in self.db.rows(sa.select(t.schedule).order_by(t.schedule.c.name))
         ]
+
+    def first_heard(self, connection: str) -> datetime | None:
+        """When anything of this connection came in for the first time, backfills aside."""
+        query = sa.select(sa.func.min(t.event.c.received_at).label("first"))
+        row = self.db.rows(query.where(t.event.c.connection == connection, t.event.c.via != "backfill"))[0]
+        return None if row.first is None else from_micros(row.first)
 
     def last_delivery(self, connection: str) -> datetime | None:
         """When the last genuine delivery came in."""

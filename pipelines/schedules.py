@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.settings import FlowSettings
-from pipelines import conditions, heartbeat, parties, polling, telling
+from pipelines import conditions, heartbeat, parties, polling, reconcile, telling
 from pipelines.context import Context
 
 PARTIES_EVERY: Final = 60.0
 CONDITIONS_EVERY: Final = 10.0
+COMPARE_EVERY: Final = 86_400.0
 SILENCE_EVERY: Final = 600.0
 HEARTBEAT_EVERY: Final = 60.0
 
@@ -33,6 +34,9 @@ def of(context: Context) -> Iterator[Scheduled]:
         yield Scheduled(f"parties/{name}", PARTIES_EVERY, _parties(context, name), name)
     for flow in _polled(context).values():
         yield Scheduled(f"poll/{flow.source}", flow.poll, _poll(context, flow), flow.source)
+    for flow in context.flows.values():
+        if context.stores[flow.source].pollable:
+            yield Scheduled(f"compare/{flow.name}", COMPARE_EVERY, _compare(context, flow), flow.source)
     yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
     yield Scheduled("silence", SILENCE_EVERY, lambda: conditions.reconcile(context, conditions.SLOW_RULES))
     if context.notifiers:
@@ -58,6 +62,10 @@ def _polled(context: Context) -> dict[str, FlowSettings]:
 
 def _poll(context: Context, flow: FlowSettings) -> Callable[[], int]:
     return lambda: polling.poll(context, flow)
+
+
+def _compare(context: Context, flow: FlowSettings) -> Callable[[], int]:
+    return lambda: reconcile.nightly(context, flow)
 
 
 def _parties(context: Context, name: str) -> Callable[[], int]:

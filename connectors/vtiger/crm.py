@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
@@ -11,6 +12,7 @@ from connectors.http import Http
 from connectors.roles import (
     Converted,
     CrmCapabilities,
+    CrmOrder,
     CrmProduct,
     Difference,
     Finding,
@@ -25,6 +27,7 @@ from connectors.vtiger import query as q
 from connectors.vtiger.canary import Canary
 from connectors.vtiger.client import Client, Record
 from connectors.vtiger.describe import Modules
+from connectors.vtiger.listing import Listing
 from connectors.vtiger.orders import Document, Orders
 from connectors.vtiger.parties import Parties, PartyModule
 from connectors.vtiger.products import Products
@@ -197,6 +200,16 @@ class VtigerCrm:
     def find_order(self, external_id: str) -> Sequence[Ref]:
         return self._by_external_id("SalesOrder", external_id, "salesorder_no")
 
+    def orders_since(self, since: datetime) -> Iterator[CrmOrder]:
+        key = self.settings.external_field("SalesOrder")
+        columns = ("id", "salesorder_no", key, "hdnGrandTotal", "sostatus", "createdtime")
+        listing = Listing(self._client, self._canary, columns, "SalesOrder", "createdtime")
+        for rows, _ in listing.walk(f"{since.astimezone(UTC):%Y-%m-%d %H:%M:%S}"):
+            for row in rows:
+                if row.get(key):
+                    ref = self._ref("SalesOrder", row, "salesorder_no")
+                    yield CrmOrder(str(row[key]), ref, _amount(row.get("hdnGrandTotal")), str(row.get("sostatus", "")))
+
     def create_order(self, order: SalesOrder, refs: OrderRefs) -> Written:
         return self._orders.create_order(order, refs)
 
@@ -220,10 +233,7 @@ class VtigerCrm:
         rows = self._client.query(q.select(columns, "SalesOrder", f"id={q.record_id(ref.id)}"))
         if not rows:
             return None
-        try:
-            return Decimal(str(rows[0].get("hdnGrandTotal") or "0")), str(rows[0].get("sostatus", ""))
-        except InvalidOperation:
-            return None
+        return _amount(rows[0].get("hdnGrandTotal")), str(rows[0].get("sostatus", ""))
 
     def _by_external_id(self, module: Module | Document, external_id: str, number: str) -> list[Ref]:
         """Records that carry this very id (vtiger's comparison ignores case), oldest first."""
@@ -233,3 +243,11 @@ class VtigerCrm:
         )
         ours = sorted((row for row in rows if row.get(key) == external_id), key=lambda row: q.crmid(str(row.get("id"))))
         return [self._ref(module, row, number) for row in ours]
+
+
+def _amount(value: object) -> Decimal:
+    """A total as listed; NaN where it is none, which equals nothing."""
+    try:
+        return Decimal(str(value or "0"))
+    except InvalidOperation:
+        return Decimal("NaN")

@@ -11,10 +11,10 @@ from connectors.vtiger import query as q
 from connectors.vtiger.canary import Canary
 from connectors.vtiger.client import Client, Record
 from connectors.vtiger.describe import Modules
+from connectors.vtiger.listing import Listing
 from connectors.vtiger.settings import VtigerSettings
 from core import jsontext
 from core.clock import parse_utc
-from core.errors import RetryLater
 from mapping.canonical import Party, Probe
 from mapping.vtiger import PartyFields, account_from_vtiger, clean, contact_from_vtiger
 from mapping.vtiger.party import ACCOUNT_COLUMNS, ACCOUNT_EXTRAS, CONTACT_COLUMNS, CONTACT_EXTRAS
@@ -121,69 +121,10 @@ class Parties:
         reached = _positions(cursor)
         for module in PARTY_MODULES:
             start = _back(reached[module], self._settings.overlap) if module in reached else ""
-            for rows, last in self._walk(module, start):
+            listing = Listing(self._client, self._canary, self.columns(module), module, "modifiedtime")
+            for rows, last in listing.walk(start):
                 reached[module] = max(last, reached.get(module, ""))
                 yield PartyPage([self.party(module, row) for row in rows], jsontext.dumps(reached))
-
-    def _walk(self, module: PartyModule, start: str) -> Iterator[tuple[list[Record], str]]:
-        """Rows modified at `start` or later, and how far each page reaches.
-
-        No offsets: a record that is modified meanwhile moves to the end, the others move up, an offset would skip one.
-        Each page starts at the second where the one before ended; a second with more rows than a page is walked by id.
-        """
-        columns = self.columns(module)
-        at, where = start, f"modifiedtime >= {q.moment(start)}" if start else ""
-        while True:
-            rows = self._page(columns, module, where, "modifiedtime, id")
-            if not rows and not where:
-                self._canary.witness(module)  # believed, an empty index would double every customer
-            if not rows:
-                return
-            first, last = (self._time(row, module) for row in (rows[0], rows[-1]))
-            if not at <= first <= last:
-                raise self._unordered(module)
-            yield rows, last
-            if len(rows) < q.PAGE:
-                return
-            where = f"modifiedtime >= {q.moment(last)}"
-            if first == last:
-                yield from self._rest_of_second(columns, module, last, str(rows[-1].get("id")))
-                where = f"modifiedtime > {q.moment(last)}"
-            at = last
-
-    def _rest_of_second(
-        self, columns: tuple[str, ...], module: PartyModule, second: str, id: str
-    ) -> Iterator[tuple[list[Record], str]]:
-        """More than a page was modified in this very second (an import): on by id."""
-        while True:
-            rows = self._page(columns, module, f"modifiedtime = {q.moment(second)} AND id > {q.record_id(id)}", "id")
-            if rows:
-                yield rows, second
-            if len(rows) < q.PAGE:
-                return
-            if q.crmid(str(rows[-1].get("id"))) <= q.crmid(id):
-                raise self._unordered(module)
-            id = str(rows[-1].get("id"))
-
-    def _page(self, columns: tuple[str, ...], module: PartyModule, where: str, order: str) -> list[Record]:
-        return self._client.query(q.select(columns, module, where, order, f"0,{q.PAGE}"))
-
-    def _time(self, row: Record, module: PartyModule) -> str:
-        time = str(row.get("modifiedtime"))
-        try:
-            q.moment(time)
-        except ValueError:
-            raise self._unordered(module) from None
-        return time
-
-    def _unordered(self, where: object) -> RetryLater:
-        return RetryLater(
-            f"{self._settings.name} lists its records in no order. What to do: report this with vtiger's version.",
-            seconds=300,
-            connection=self._settings.name,
-            cause="remote 5xx",
-            detail=f"listing not ordered at {where}",
-        )
 
 
 def _positions(cursor: str | None) -> dict[str, str]:

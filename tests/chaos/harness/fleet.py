@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ lease = {lease}
 [worker]
 threads = {threads}
 tick = 0.2
+max_failures = {max_failures}
 {broker}
 
 [web]
@@ -92,6 +94,7 @@ class Plan:
 
     workers: int = 0
     threads: int = 4
+    max_failures: int = 8
     hold: float = HOLD
     lease: float = LEASE
     read_timeout: float = 0.8
@@ -100,6 +103,8 @@ class Plan:
     broker_password: str = ""
     shops: Mapping[str, str] = field(default_factory=lambda: {"shop": "http://127.0.0.1:9"})
     """Name -> where its REST interface is; by default nowhere."""
+    store: bool = False
+    """Start the stand-in store: the first shop's REST interface."""
     poll: float = 0
     crm: str = ""
     """Another CRM's address; by default one is started."""
@@ -115,12 +120,17 @@ class Fleet:
         self.plan = plan or Plan()
         self.port = free_port()
         self.crm_port = free_port()
+        self.store_url = f"http://127.0.0.1:{free_port()}"
+        if self.plan.store:
+            self.plan.shops = {**self.plan.shops, next(iter(self.plan.shops)): self.store_url}
         self.crm_url = self.plan.crm or f"http://127.0.0.1:{self.crm_port}"
         self.web_url = f"http://127.0.0.1:{self.port}"
         self.children: dict[str, Child] = {}
         self.jobs = Jobs(database)
         self.file = folder / "orderwire.toml"
         self._gone: list[Child] = []
+        self.ended: list[str] = []
+        """What `supervise` found ended by itself."""
         self._http = httpx.Client(base_url=self.crm_url, timeout=30, trust_env=False)
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -130,6 +140,8 @@ class Fleet:
             self._configure()
             if not self.plan.crm:
                 self.start_crm()
+            if self.plan.store:
+                self._start_store()
             self._upgrade()
             for name in self.names:
                 self.start(name)
@@ -189,6 +201,7 @@ class Fleet:
             password=f'password = "file:{self.folder}/database_password"' if url.password else "",
             lease=plan.lease,
             threads=plan.threads,
+            max_failures=plan.max_failures,
             broker=broker,
             port=self.port,
             crm=self.crm_url,
@@ -228,6 +241,18 @@ class Fleet:
         ):
             self._http.post(path, json=wanted).raise_for_status()
 
+    def _start_store(self) -> None:
+        port = self.store_url.rpartition(":")[2]
+        child = self.nursery.start("store", "sandbox.__main__", ["store", "--port", port], self.folder / "store.log")
+        self.children["store"] = child
+        _until_it_answers(self.store_url, "/sandbox/documents", 200, child)
+
+    def list_in_store(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """The shop has these orders now."""
+        for start in range(0, len(documents), 100):
+            body = {"orders": list(documents[start : start + 100])}
+            httpx.post(f"{self.store_url}/sandbox/orders", json=body, timeout=30, trust_env=False).raise_for_status()
+
     def start(self, name: str) -> Child:
         """A process of the product, by its command line. Returns at once; `ready` waits for it."""
         command = "worker" if name.startswith("worker") else name
@@ -248,17 +273,26 @@ class Fleet:
         self.kill(name)
         self.start(name)
 
+    def freeze(self, name: str) -> None:
+        """SIGSTOP: the process is there and does nothing."""
+        self.children[name].send(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT."""
+        self.children[name].send(signal.SIGCONT)
+
     def ready(self, within: float = 30.0) -> None:
         """Wait until deliveries are taken."""
         _until_it_answers(self.web_url, "/readyz", 200, self.children[self.taker], within)
 
     def supervise(self) -> list[str]:
-        """Start again what has ended by itself; their names. Nothing should."""
+        """Start again what has ended by itself; their names (also in `ended`). Nothing should."""
         ended = [name for name in self.names if name not in self.children or self.children[name].ended()]
         for name in ended:
             if name in self.children:
                 self._gone.append(self.children.pop(name))
             self.start(name)
+        self.ended += ended
         return ended
 
     def status(self, name: str) -> int | None:
@@ -276,7 +310,7 @@ class Fleet:
 
     def faults_on(self, seed: int) -> None:
         """The dial of the matrix."""
-        self.dial(**FAULTS, seed=seed % 2**31, late_after_s=LATE)
+        self.dial(**FAULTS, seed=seed % 10**9, late_after_s=LATE)
 
     def faults_off(self) -> None:
         """No rate above zero; what was late still lands."""

@@ -33,6 +33,8 @@ class Version:
     """1 is the first state."""
     customer: int
     document: dict[str, Any] = field(hash=False, compare=False)
+    deletion: bool = False
+    """The shop says that it deleted the order: a hint, which counts as no state."""
 
     @property
     def total(self) -> Decimal:
@@ -40,6 +42,8 @@ class Version:
 
     def delivery(self, at: datetime | None = None) -> tuple[dict[str, str], bytes]:
         """Headers and body as WooCommerce sends them."""
+        if self.deletion:
+            return woo.delivery({"id": self.id}, "order.deleted", HOOK_SECRET, at=at)
         topic = "order.created" if self.number == 1 else "order.updated"
         return woo.delivery(self.document, topic, HOOK_SECRET, at=at)
 
@@ -59,8 +63,9 @@ class Orders:
     def __init__(self, seed: int, *, shop: str = "shop", first_id: int = 10_000, start: datetime = START) -> None:
         self.dice = random.Random(seed)
         self.shop = shop
+        self.start = start
+        """When its orders are first modified."""
         self._next = first_id
-        self._start = start
 
     def new(self, customer: int) -> Version:
         """Somebody's next order."""
@@ -81,7 +86,7 @@ class Orders:
             id,
             lines,
             billing=billing,
-            modified=(self._start + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S"),
+            modified=(self.start + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S"),
             customer_id=customer,
             customer_note=f"state {number}.",
         )
@@ -104,6 +109,8 @@ class Shop:
     def __init__(self, address: Callable[[], str], *, senders: int = 4, patience: float = 120.0) -> None:
         self.address = address
         self.patience = patience
+        self.at: datetime | None = None
+        """The moment of all deliveries; None: the present."""
         self.acknowledged: dict[tuple[str, int], dict[int, Version]] = {}
         self.statuses: dict[int, int] = {}
         self.took: list[float] = []
@@ -154,7 +161,7 @@ class Shop:
 
     def post(self, version: Version) -> int:
         """One try; the status, 0 where there was no answer. Whatever is answered with 2xx is acknowledged."""
-        headers, body = version.delivery()
+        headers, body = version.delivery(self.at)
         began = time.perf_counter()
         status = post(self.address(), f"/hooks/{version.shop}", headers, body)
         took = (time.perf_counter() - began) * 1000
@@ -162,7 +169,7 @@ class Shop:
             self.statuses[status] = self.statuses.get(status, 0) + 1
             if status:
                 self.took.append(took)
-        if 200 <= status < 300:
+        if 200 <= status < 300 and not version.deletion:
             self.note(version)
         return status
 

@@ -1,0 +1,117 @@
+"""The nightly comparison of store, ledger and CRM: what is missing is taken in, every other difference is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from pipelines import reconcile
+from pipelines.reconcile import Comparison
+from sandbox.serve import running
+from sandbox.store.woo import WooShop, routes
+from tests.orders import order, person
+from tests.world import ACCESS_KEY, SkippingClock, World
+
+DAY = timedelta(days=1).total_seconds()
+
+
+@contextmanager
+def shop() -> Iterator[tuple[WooShop, str]]:
+    face = WooShop(consumer_key=ACCESS_KEY, consumer_secret=ACCESS_KEY)
+    with running(Starlette(routes=routes(face))) as url:
+        yield face, url
+
+
+@pytest.fixture
+def night(make: Callable[..., Any]) -> Iterator[tuple[World, WooShop, SkippingClock]]:
+    """A shop whose first two orders were pushed and carried; a day has passed."""
+    with shop() as (face, url):
+        clock = SkippingClock()
+        world = make(clock=clock, shops={"shop": {"url": url}})
+        for number in (1, 2):
+            world.deliver(placed(face, clock, number))
+        world.drain()
+        clock.skip(DAY)
+        yield world, face, clock
+
+
+def placed(face: WooShop, clock: SkippingClock, number: int) -> dict[str, Any]:
+    """An order of five minutes from now on, in the shop."""
+    clock.skip(300)
+    at = clock.now().strftime("%Y-%m-%dT%H:%M:%S")
+    made = order(number, billing=person("Night"), modified=at, date_created_gmt=at)
+    face.put(made)
+    return made
+
+
+def compare(world: World) -> Comparison:
+    now = world.context.clock.now()
+    return reconcile.compare(world.context, world.context.flows["shop-orders"], now - timedelta(days=3), now)
+
+
+def nightly(world: World) -> int:
+    return reconcile.nightly(world.context, world.context.flows["shop-orders"])
+
+
+def test_all_is_well(night: tuple[World, WooShop, SkippingClock]) -> None:
+    world, _, _ = night
+    assert compare(world) == Comparison(orders=2)
+    assert nightly(world) == 0
+    assert world.ledger.alerts.opened() == []
+
+
+def test_an_order_that_nobody_told_us_of_is_taken_in(night: tuple[World, WooShop, SkippingClock]) -> None:
+    world, face, clock = night
+    placed(face, clock, 3)
+    clock.skip(2 * 3600)
+    assert nightly(world) == 1
+    world.drain()
+    assert len(world.records("SalesOrder")) == 3
+    assert nightly(world) == 0
+
+
+def test_orders_from_before_our_time_are_left_alone(night: tuple[World, WooShop, SkippingClock]) -> None:
+    world, face, clock = night
+    old = (clock.now() - timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%S")
+    face.put(order(99, modified=old, date_created_gmt=old))
+    assert nightly(world) == 0
+    world.drain()
+    assert len(world.records("SalesOrder")) == 2
+
+
+def test_vanished_doubled_and_differing_are_named_and_closed_when_mended(
+    night: tuple[World, WooShop, SkippingClock], make: Any
+) -> None:
+    world, _, clock = night
+    service = make.app.service
+    store = service.store
+    first, second = sorted(store.by_module["SalesOrder"].values(), key=lambda row: row.id)
+    first.values["hdnGrandTotal"] = "1.00"
+    with store.lock:
+        service.records.delete(second.id)
+    assert nightly(world) == 2
+    causes = {alert.cause: alert.message for alert in world.ledger.alerts.opened("compare/")}
+    assert set(causes) == {"compare/shop-orders/vanished", "compare/shop-orders/differing"}
+    assert "Orders 2 " in causes["compare/shop-orders/vanished"]
+    assert "CRM 1.00" in causes["compare/shop-orders/differing"]
+    clock.skip(60 * DAY)  # out of the window
+    assert nightly(world) == 0
+    assert world.ledger.alerts.opened("compare/") == []
+
+
+def test_a_double_is_critical(night: tuple[World, WooShop, SkippingClock], make: Any) -> None:
+    world, _, _ = night
+    service = make.app.service
+    with service.store.lock:
+        one = min(service.store.by_module["SalesOrder"].values(), key=lambda row: row.id)
+        twin = service.store.by_module["SalesOrder"]
+        other = max(twin.values(), key=lambda row: row.id)
+        other.values["cf_external_id"] = one.values["cf_external_id"]
+    assert nightly(world) == 2  # one doubled, the other vanished
+    severities = {alert.cause: alert.severity for alert in world.ledger.alerts.opened("compare/")}
+    assert severities == {"compare/shop-orders/doubled": "critical", "compare/shop-orders/vanished": "warning"}
