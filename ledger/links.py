@@ -106,6 +106,24 @@ class Links:
             )
             .returning(t.link.c.id)
         )
+        self._mark_update = db.prepare(
+            sa.update(t.link)
+            .where(
+                t.link.c.id.in_(sa.bindparam("b_ids", expanding=True)),
+                (t.link.c.token <= sa.bindparam("b_token")) | (t.link.c.job_id != sa.bindparam("b_job")),
+                job_alive,
+            )
+            .values(
+                payload_hash="",
+                hold_until=db.now + sa.bindparam("b_hold", type_=sa.BigInteger),
+                job_id=sa.bindparam("b_job"),
+                token=sa.bindparam("b_token"),
+                updated_at=db.now,
+            )
+            .returning(t.link.c.id)
+        )
+        # What is there is true whoever says so; in which state it is, only the job's present owner knows.
+        sure = (sa.bindparam("b_job", type_=sa.BigInteger) == 0) | job_alive
         self._set_linked = db.prepare(
             sa.update(t.link)
             .where(t.link.c.id.in_(sa.bindparam("b_ids", expanding=True)))
@@ -114,8 +132,8 @@ class Links:
                 remote_id=sa.bindparam("b_remote"),
                 remote_number=sa.bindparam("b_number"),
                 refs=sa.bindparam("b_refs"),
-                payload_hash=sa.bindparam("b_hash"),
-                hold_until=None,
+                payload_hash=sa.case((sure, sa.bindparam("b_hash")), else_=""),
+                hold_until=sa.case((sure, sa.null()), else_=t.link.c.hold_until),
                 updated_at=db.now,
             )
         )
@@ -266,8 +284,11 @@ class Links:
         number: str = "",
         refs: Mapping[str, str] | None = None,
         payload_hash: str = "",
+        claim: Claim | None = None,
     ) -> None:
-        """Commit the link, and wake whoever waits for it. True facts need no fence: the record *is* over there."""
+        """Commit the link, and wake whoever waits for it. That the record is over there needs no fence; what it holds does:
+        with `claim` the hash is kept only while the job is ours (somebody else may have written since).
+        """
         ids = [link.id for link in links]
 
         def work(connection: Connection) -> None:
@@ -279,6 +300,8 @@ class Links:
                     "b_number": number,
                     "b_refs": json.dumps(dict(refs)) if refs else "",
                     "b_hash": payload_hash,
+                    "b_job": claim.id if claim else 0,
+                    "b_token": claim.token if claim else 0,
                 },
             )
             self._wake.on(connection, {"b_ids": ids})
@@ -303,17 +326,22 @@ class Links:
         )
 
     def hold_update(self, claim: Claim, link: Link, *, hold: float) -> None:
-        """An update's answer was lost: nobody touches the record before the hold is over, then it is written again."""
+        """An update is about to be sent: if its fate stays unknown (a lost answer, a crash), nobody touches the record before
+        the hold is over, then it is written again. Raises LeaseLost when the job is not ours any more.
+        """
+        parameters = {"b_ids": [link.id], "b_job": claim.id, "b_token": claim.token, "b_hold": int(hold * SECOND)}
+        if not self.db.execute(self._mark_update, parameters):
+            raise LeaseLost(
+                "The job was given to another worker meanwhile. What to do: nothing, the other one carries on.",
+                detail="hold_update",
+            )
+
+    def unhold_update(self, claim: Claim, link: Link) -> None:
+        """The update was certainly refused: the record is as it was."""
         self.db.execute(
             sa.update(t.link)
-            .where(t.link.c.id == link.id)
-            .values(
-                payload_hash="",
-                hold_until=self.db.now + int(hold * SECOND),
-                job_id=claim.id,
-                token=claim.token,
-                updated_at=self.db.now,
-            )
+            .where(t.link.c.id == link.id, t.link.c.job_id == claim.id, t.link.c.token == claim.token)
+            .values(payload_hash=link.payload_hash, hold_until=None, updated_at=self.db.now)
         )
 
 

@@ -168,6 +168,7 @@ class Run:
             written.ref.id,
             number=written.ref.number or link.remote_number,
             payload_hash=payload_hash if kept else "",
+            claim=self.claim,
         )
         self.judge(written.differences)
 
@@ -197,14 +198,26 @@ class Run:
                 "on purpose; then skip this job.",
                 error_class="missing reference",
             )
-        try:
-            with self.lane(link.kind):
-                written = update(ref)
-        except Ambiguous as error:
-            self.ledger.links.hold_update(self.claim, link, hold=self.hold)
-            raise self._after_the_hold(error) from error
+        written = self._updated(link, ref, update)
         self._linked(link, Written(ref, written.differences), payload_hash)
         return Ensured(ref, changed=True)
+
+    def _updated(self, link: Link, ref: Ref, update: Callable[[Ref], Written]) -> Written:
+        """Mark the update before it is sent: one that lands after a crash must not undo what another worker writes next."""
+        self.ledger.links.hold_update(self.claim, link, hold=self.hold)
+        marked = time.monotonic()
+        try:
+            with self.lane(link.kind):
+                if time.monotonic() - marked > STALE_MARK:
+                    self.ledger.links.hold_update(self.claim, link, hold=self.hold)
+                return update(ref)
+        except Ambiguous as error:
+            raise self._after_the_hold(error) from error
+        except LeaseLost:
+            raise
+        except OrderwireError:
+            self.ledger.links.unhold_update(self.claim, link)
+            raise
 
     def _adopt(
         self, kind: str, link: Link, found: Sequence[Ref], payload_hash: str, update: Callable[[Ref], Written] | None

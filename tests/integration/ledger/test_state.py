@@ -11,7 +11,7 @@ from core.errors import RetryLater
 from ledger import Ledger
 from ledger.parties import CHUNK, Entry
 from ledger.state import ConnectionState
-from pipelines.health import LONGEST, Health
+from pipelines.health import LONGEST, LONGEST_AUTH, Health
 from tests.integration.ledger.kit import counting, later, together
 
 Open = Callable[..., Ledger]
@@ -77,17 +77,23 @@ def test_eight_threads_that_meet_one_outage_do_not_make_it_longer(ledger: Ledger
     assert max(waits) == pytest.approx(10, abs=2)
     assert state(ledger).blocked_for == pytest.approx(10, abs=2)
     later(ledger, 11)
-    assert health.failed("crm", fault()) == 20.0, "the second fault in a row, not the ninth"
+    health.failed("crm", fault())
+    assert state(ledger).faults == 2, "the second fault in a row, not the ninth"
 
 
-def test_the_block_grows_to_its_end_and_a_success_forgets_it(ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [("timeout", [2, 4, 8, 10, 10, 10, 10, 10, 10]), ("auth", [2, 4, 8, 16, 32, 64, 128, 128, 128])],
+)
+def test_the_block_grows_to_its_end_and_a_success_forgets_it(ledger: Ledger, cause: str, expected: list[float]) -> None:
     health, waits = Health(ledger.states), []
-    for _ in range(7):
-        waits.append(health.failed("crm", fault()))
-        later(ledger, LONGEST + 1)
-    assert waits == [10, 20, 40, 80, 160, 300, 300]
+    for _ in range(9):
+        waits.append(health.failed("crm", fault(2, cause)))
+        later(ledger, LONGEST_AUTH + 1)
+    assert waits == expected
+    assert max(waits) <= (LONGEST_AUTH if cause == "auth" else LONGEST)
     health.succeeded("crm")
-    assert health.failed("crm", fault()) == 10.0
+    assert health.failed("crm", fault(2)) == 2.0
 
 
 def test_a_rate_limit_is_obeyed_to_the_second_and_does_not_grow(ledger: Ledger) -> None:

@@ -22,9 +22,19 @@ SPELLINGS = (
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("php", [7, 8])
 def test_one_customer_however_many_ask(make: Callable[..., World], php: int) -> None:
-    """Two worlds over one database are two processes; each takes deliveries of both shops while four threads work."""
-    first = make(php=php, unique_account_names=False)
-    second = make()
+    """Two worlds over one database are two processes; each takes deliveries of both shops while four threads work.
+
+    The CRM is slow, and says nothing about the first thing it is asked to create until long after: whoever looks before
+    the hold is over finds nobody, and would make a second one.
+    """
+    first = make(php=php, unique_account_names=False, hold=2.0)
+    second = make(hold=2.0)
+    first.faults(
+        latency_ms=5,
+        jitter_ms=10,
+        late_after_s=0.7,
+        script=[{"fault": "late_commit", "operation": "create", "module": "Leads" if php == 7 else "Accounts"}],
+    )
     orders = [
         ("shop" if n % 2 else "shop2", order(n, billing=SPELLINGS[n % 3], status="completed")) for n in range(1, 51)
     ]
@@ -46,6 +56,7 @@ def test_one_customer_however_many_ask(make: Callable[..., World], php: int) -> 
         for engine in engines:
             engine.nudge()
         first.settle(within=90)
+    assert first.struck() == {"late_commit": 1}
     assert first.ledger.jobs.counts()["settled"] == 50
     assert first.counts() == (1, 1, 50, 0, 0)
     assert first.totals() == {f"Order {made['id']}": Decimal(made["total"]) for _, made in orders}

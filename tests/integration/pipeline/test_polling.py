@@ -110,7 +110,7 @@ def test_the_cursor_does_not_move_before_its_page_is_kept(
     make: Callable[..., World], woo: tuple[WooShop, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     face, url = woo
-    world = asked(make, url, shop={"per_page": 5})
+    world = asked(make, url, shop={"per_page": 5, "overlap": 0})
     for id in range(1, 11):
         face.put(recent(id, 30 - id))
     real, told = world.ledger.inbox.accept, []
