@@ -51,7 +51,9 @@ class SecretRef:
                 ) from None
             where = f"the file {rest}"
         if not value:
-            raise ConfigurationProblem(f"A secret is missing: {where} is empty or not set. What to do: set it, then start again.")
+            raise ConfigurationProblem(
+                f"A secret is missing: {where} is empty or not set. What to do: set it, then start again."
+            )
         return value
 
     @classmethod

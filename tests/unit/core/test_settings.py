@@ -7,7 +7,15 @@ from typing import get_args
 import pytest
 
 from core import config
-from core.settings import AlertSettings, FlowSettings, LedgerSettings, OrderWord, PaymentWord, WebSettings, WorkerSettings
+from core.settings import (
+    AlertSettings,
+    FlowSettings,
+    LedgerSettings,
+    OrderWord,
+    PaymentWord,
+    WebSettings,
+    WorkerSettings,
+)
 from mapping.canonical import OrderStatus, PaymentStatus
 from mapping.identity import MatchKind
 from pipelines import wiring
