@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import hmac
 import os
+import shutil
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import psycopg
 from fastapi import FastAPI
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
 
 from connectors import vtiger, woocommerce
 from connectors.roles import Request, Store
@@ -82,9 +89,9 @@ class World:
         os.environ["ORDERWIRE_TEST_ACCESS_KEY"] = ACCESS_KEY
         os.environ["ORDERWIRE_TEST_HOOK_SECRET"] = HOOK_SECRET
         self.clock = clock
-        self.ledger = Ledger.open(database_url, lease=lease, clock=clock)
         if upgrade:
-            migrate.upgrade(self.ledger.db)
+            prepare(database_url)
+        self.ledger = Ledger.open(database_url, lease=lease, clock=clock)
         self.crm_url = crm_url
         self.http = httpx.Client(base_url=crm_url, timeout=30, verify=NO_TLS)
         self.metrics = Metrics()
@@ -258,6 +265,48 @@ class World:
         assert answer.status_code == 200, answer.text
         found: dict[str, dict[str, str]] = answer.json()
         return found
+
+
+_TEMPLATES: dict[str, str] = {}
+"""Where an empty ledger with its schema is kept, by engine or server: migrating anew for each test would take half its time."""
+
+
+def prepare(url: str) -> None:
+    """A ledger that is not there yet gets its schema; one that is there is left alone."""
+    wanted = make_url(url)
+    if wanted.get_backend_name() == "sqlite":
+        file = Path(str(wanted.database))
+        if not file.exists():
+            if "sqlite" not in _TEMPLATES:
+                _TEMPLATES["sqlite"] = str(Path(tempfile.mkdtemp(prefix="orderwire-template-")) / "empty.sqlite")
+                atexit.register(shutil.rmtree, Path(_TEMPLATES["sqlite"]).parent, ignore_errors=True)
+                _migrate(f"sqlite:///{_TEMPLATES['sqlite']}")
+            shutil.copyfile(_TEMPLATES["sqlite"], file)
+        return
+    server = f"{wanted.host}:{wanted.port}"
+    with _postgres(wanted) as mine:
+        if mine.execute("SELECT to_regclass('job') IS NOT NULL").fetchone() == (True,):
+            return
+    with _postgres(wanted.set(database="postgres")) as admin:
+        if server not in _TEMPLATES:
+            _TEMPLATES[server] = f"empty_{os.getpid()}"
+            fresh = sql.Identifier(_TEMPLATES[server])
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(fresh))
+            _migrate(wanted.set(database=_TEMPLATES[server]).render_as_string(hide_password=False))
+        name = sql.Identifier(str(wanted.database))
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        template = sql.Identifier(_TEMPLATES[server])
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
+
+
+def _postgres(url: URL) -> psycopg.Connection:
+    return psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True)
+
+
+def _migrate(url: str) -> None:
+    ledger = Ledger.open(url)
+    migrate.upgrade(ledger.db)
+    ledger.close()
 
 
 def crm_settings(url: str, own: Mapping[str, Any]) -> vtiger.VtigerSettings:

@@ -17,6 +17,8 @@ from tests.chaos.harness.shop import Orders, Shop, Version
 
 pytestmark = pytest.mark.chaos
 
+EXIT_WATCHDOG = 70
+
 both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
@@ -193,12 +195,15 @@ def test_r5_workers_freeze_for_twice_the_lease(
             time.sleep(2 * LEASE)
             for name in frozen:
                 fleet.thaw(name)
+            time.sleep(0.5)
+            fleet.supervise()
         fleet.dial(latency_ms=0)
         found = this.settle(fleet, shop)
         crashed = fleet.jobs.rows("SELECT count(*) FROM attempt WHERE outcome IN ('crashed', 'lost')")[0][0]
         assert crashed > 0, "no freeze hit a job"
-        assert not fleet.ended, f"a thawed process ended itself: {fleet.ended}"
-        this.passes(orders, found, freezes=at_once * rounds, taken_back=crashed)
+        # A job that stood still for twice its lease may end its process (the watchdog), in an orderly way.
+        assert {status for _, status in fleet.ended} <= {EXIT_WATCHDOG}, fleet.ended
+        this.passes(orders, found, freezes=at_once * rounds, taken_back=crashed, ended=len(fleet.ended))
 
 
 # -- R8 ----------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -128,27 +127,30 @@ def test_r7_postgresql_restarts_at_once(
     this = case("R7", engine="postgres")
     orders, restarts = scale(400, 4000), scale(3, 20)
     versions = Orders(seed).mixed(orders, customers=orders // 4)
-    with own_postgres.fresh_database() as url:
-        with installation(url, Plan(workers=2)) as fleet, selling(fleet, senders=6) as shop:
-            for n in range(restarts):
-                shop.send(versions[n::restarts])
-                wait(lambda n=n: len(shop.newest()) >= orders * (n + 0.5) / restarts, 15, every=0.01)  # type: ignore[misc]
-                own_postgres.kill()
-                time.sleep(0.5)  # answers to what was committed before arrive
-                before = shop.statuses.get(200, 0)
-                refused = shop.statuses.get(503, 0)
-                assert wait(lambda refused=refused: shop.statuses.get(503, 0) > refused + 5, 20), "nobody was told 503"  # type: ignore[misc]
-                assert get(fleet.web_url, "/readyz")[0] == 503
-                assert get(fleet.web_url, "/livez")[0] == 200, "web asks to be restarted, which would help nobody"
-                assert shop.statuses.get(200, 0) == before, "a delivery was acknowledged while the database was away"
-                own_postgres.start()
-                fleet.ready(20)
-            shop.sent(60)
-            found = this.settle(fleet, shop)
-            refused = shop.statuses[503]
-            assert set(shop.statuses) <= {200, 503}, shop.statuses
-            assert not fleet.ended, fleet.ended
-            this.passes(orders, found, restarts=restarts, refused=refused)
+    with (
+        own_postgres.fresh_database() as url,
+        installation(url, Plan(workers=2)) as fleet,
+        selling(fleet, senders=6) as shop,
+    ):
+        for n in range(restarts):
+            shop.send(versions[n::restarts])
+            wait(lambda n=n: len(shop.newest()) >= orders * (n + 0.5) / restarts, 15, every=0.01)  # type: ignore[misc]
+            own_postgres.kill()
+            time.sleep(0.5)  # answers to what was committed before arrive
+            before = shop.statuses.get(200, 0)
+            refused = shop.statuses.get(503, 0)
+            assert wait(lambda refused=refused: shop.statuses.get(503, 0) > refused + 5, 20), "nobody was told 503"  # type: ignore[misc]
+            assert get(fleet.web_url, "/readyz")[0] == 503
+            assert get(fleet.web_url, "/livez")[0] == 200, "web asks to be restarted, which would help nobody"
+            assert shop.statuses.get(200, 0) == before, "a delivery was acknowledged while the database was away"
+            own_postgres.start()
+            fleet.ready(20)
+        shop.sent(60)
+        found = this.settle(fleet, shop)
+        refused = shop.statuses[503]
+        assert set(shop.statuses) <= {200, 503}, shop.statuses
+        assert not fleet.ended, fleet.ended
+        this.passes(orders, found, restarts=restarts, refused=refused)
 
 
 # -- R10, R11 ----------------------------------------------------------------------------------------------------------
@@ -217,13 +219,13 @@ def test_r15_the_disk_is_full(database_url: str, installation: MakeFleet, case: 
     this = case("R15", engine="sqlite")
     orders = 200
     versions = Orders(seed).mixed(orders, customers=orders // 4)
-    wal = Path(f"{database_url.removeprefix('sqlite:///')}-wal")
     with installation(database_url) as fleet, selling(fleet) as shop:
         shop.send(versions[: orders // 2])
         shop.sent(30)
         pid = fleet.children["up"].pid
         before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (wal.stat().st_size, before[1]))
+        log = fleet.children["up"].log.stat().st_size  # it shall be able to say so
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (log + 64 * 1024, before[1]))
         shop.send(versions[orders // 2 :])
         assert wait(lambda: shop.statuses.get(503, 0) >= 5, 30), f"a full disk was not told: {shop.statuses}"
         assert get(fleet.web_url, "/livez")[0] == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,8 +130,9 @@ class Fleet:
         self.jobs = Jobs(database)
         self.file = folder / "orderwire.toml"
         self._gone: list[Child] = []
-        self.ended: list[str] = []
-        """What `supervise` found ended by itself."""
+        self.ended: list[tuple[str, int | None]] = []
+        """What `supervise` found ended by itself, and with which exit code."""
+        self._lock = threading.Lock()
         self._http = httpx.Client(base_url=self.crm_url, timeout=30, trust_env=False)
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -270,8 +272,9 @@ class Fleet:
 
     def restart(self, name: str) -> None:
         """`kill -9`, and a new one at once, as a supervisor does it."""
-        self.kill(name)
-        self.start(name)
+        with self._lock:
+            self.kill(name)
+            self.start(name)
 
     def freeze(self, name: str) -> None:
         """SIGSTOP: the process is there and does nothing."""
@@ -286,13 +289,18 @@ class Fleet:
         _until_it_answers(self.web_url, "/readyz", 200, self.children[self.taker], within)
 
     def supervise(self) -> list[str]:
-        """Start again what has ended by itself; their names (also in `ended`). Nothing should."""
+        """Start again what has ended by itself, as a supervisor does; their names (see `ended`)."""
+        with self._lock:
+            return self._supervise()
+
+    def _supervise(self) -> list[str]:
         ended = [name for name in self.names if name not in self.children or self.children[name].ended()]
         for name in ended:
             if name in self.children:
-                self._gone.append(self.children.pop(name))
+                child = self.children.pop(name)
+                self.ended.append((name, self.nursery.status(child)))
+                self._gone.append(child)
             self.start(name)
-        self.ended += ended
         return ended
 
     def status(self, name: str) -> int | None:

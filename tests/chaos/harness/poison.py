@@ -1,23 +1,27 @@
-"""A shop's REST interface that is poison for some orders: an answer of 50 MB, and one that never ends."""
+"""A shop's REST interface that is poison for some orders: an answer of 50 MB, one that never ends, one that takes long."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 HUGE = 50 * 1024 * 1024
+SLOW = 0.5
+"""Seconds: time enough to be killed in, and within every time-out."""
 
 
 class PoisonStore:
     """Answers `GET .../orders/<id>`; any other order does not exist. Asks nobody for a signature."""
 
-    def __init__(self, dripping: Collection[int], huge: Collection[int]) -> None:
+    def __init__(self, dripping: Collection[int], huge: Collection[int], slow: Mapping[int, Mapping[str, Any]]) -> None:
         self.dripping = {str(id) for id in dripping}
         self.huge = {str(id) for id in huge}
+        self.slow = {str(id): json.dumps(document).encode() for id, document in slow.items()}
         self.closing = threading.Event()
         store = self
 
@@ -60,6 +64,10 @@ class PoisonStore:
             part = b" " * 65_536
             for _ in range(HUGE // len(part)):
                 handler.wfile.write(part)
+        elif id in self.slow:
+            time.sleep(SLOW)
+            self._head(handler, 200, len(self.slow[id]))
+            handler.wfile.write(self.slow[id])
         else:
             body = b'{"code":"woocommerce_rest_shop_order_invalid_id","message":"Invalid ID.","data":{"status":404}}'
             self._head(handler, 404, len(body))
