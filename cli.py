@@ -143,8 +143,8 @@ def _serve_and_work(
     engine.start()
     try:
         typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
-        if not stop.is_set():
-            serve(create_app(WebState(context, metrics, engine.nudge, settings.web.max_body, engine.trouble)), bound)
+        state = WebState(context, metrics, engine.nudge, settings.web.max_body, engine.trouble)
+        serve(create_app(state), bound, stop)
     finally:
         engine.stop()
 
@@ -157,11 +157,11 @@ def web(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
     from web.state import WebState
 
     settings = load(file)
-    _stop_on_signals()
+    stop = _stop_on_signals()
     with _running(settings, upgrade=False, log_level=log_level) as (context, metrics), _bell(settings) as nudge:
         bound = listen(settings.web.host, settings.web.port)
         typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
-        serve(create_app(WebState(context, metrics, nudge, settings.web.max_body)), bound)
+        serve(create_app(WebState(context, metrics, nudge, settings.web.max_body)), bound, stop)
         bound.close()
 
 

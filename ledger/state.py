@@ -163,7 +163,9 @@ class Schedules:
         self.db = db
 
     def start_if_due(self, name: str, *, every: float, lease: float) -> bool:
-        """True: it is due and ours to run now, nobody else will start it within the lease."""
+        """True: it is due and ours to run now, nobody else will start it within the lease. A run that a killed process left
+        unfinished is due again as soon as its lease is over.
+        """
         due = self._due(name)
         if due is None:
             fresh = self.db.insert(t.schedule).values(name=name, next_at=self.db.now)
@@ -174,8 +176,7 @@ class Schedules:
             sa.update(t.schedule)
             .where(
                 t.schedule.c.name == name,
-                t.schedule.c.next_at <= self.db.now,
-                (t.schedule.c.running_until.is_(None)) | (t.schedule.c.running_until < self.db.now),
+                self._is_due(),
             )
             .values(
                 next_at=self.db.now + int(every * SECOND),
@@ -188,8 +189,14 @@ class Schedules:
 
     def _due(self, name: str) -> bool | None:
         """A look without the write lock; None: never heard of."""
-        rows = self.db.rows(sa.select(t.schedule.c.next_at <= self.db.now).where(t.schedule.c.name == name))
+        rows = self.db.rows(sa.select(self._is_due()).where(t.schedule.c.name == name))
         return bool(rows[0][0]) if rows else None
+
+    def _is_due(self) -> sa.ColumnElement[bool]:
+        """Its time has come and nobody runs it, or whoever ran it is dead."""
+        schedule = t.schedule.c
+        resting = schedule.running_until.is_(None)
+        return (resting & (schedule.next_at <= self.db.now)) | (schedule.running_until < self.db.now)
 
     def renew(self, name: str, *, lease: float) -> None:
         """It still runs: nobody else starts it within another lease."""

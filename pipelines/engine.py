@@ -24,8 +24,6 @@ from pipelines.schedules import Scheduled
 log = structlog.get_logger(__name__)
 
 POKE_WAIT: Final = 5.0
-SCHEDULE_LEASE: Final = 60.0
-"""Renewed while a schedule runs: what a killed process left is started anew after a minute."""
 UNHEARD: Final = 5
 """Rounds of the ticker with due jobs and nothing running here, after which nobody waits for the broker any more."""
 EXIT_WATCHDOG: Final = 70
@@ -61,6 +59,8 @@ class Engine:
         self._agenda = list(schedules.of(context))
         self._background: dict[str, threading.Thread] = {}
         self._scheduled_at: dict[str, float] = {}
+        # Renewed while a schedule runs; what a killed process left is started anew after it, like its jobs.
+        self._schedule_lease = max(context.ledger.jobs.lease, 5 * tick)
         self._unheard = 0
         self._ticked_at = time.monotonic()
         self._name = context.ledger.process
@@ -201,11 +201,11 @@ class Engine:
         table, name = self.context.ledger.schedules, scheduled.name
         now = time.monotonic()
         if name in self._background and self._background[name].is_alive():
-            if now - self._scheduled_at[name] > SCHEDULE_LEASE / 3:
-                table.renew(name, lease=SCHEDULE_LEASE)
+            if now - self._scheduled_at[name] > self._schedule_lease / 3:
+                table.renew(name, lease=self._schedule_lease)
                 self._scheduled_at[name] = now
             return
-        if table.start_if_due(name, every=scheduled.every, lease=SCHEDULE_LEASE):
+        if table.start_if_due(name, every=scheduled.every, lease=self._schedule_lease):
             self._scheduled_at[name] = now
             self._in_background(name, lambda: self._run_schedule(scheduled))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import uvicorn
 from fastapi import FastAPI
@@ -37,9 +38,18 @@ def address(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: FastAPI, bound: socket.socket) -> None:
-    """Until SIGTERM or SIGINT. uvicorn raises the signal again at its end: the caller has a handler for it."""
+def serve(app: FastAPI, bound: socket.socket, stop: threading.Event) -> None:
+    """Until SIGTERM or SIGINT, also where that came before uvicorn listens to signals: the caller's handler sets `stop`.
+    uvicorn raises the signal again at its end.
+    """
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE, lifespan="off"
     )
-    uvicorn.Server(config).run(sockets=[bound])
+    server = uvicorn.Server(config)
+
+    def ended() -> None:
+        stop.wait()
+        server.should_exit = True
+
+    threading.Thread(target=ended, name="stop", daemon=True).start()
+    server.run(sockets=[bound])

@@ -26,7 +26,7 @@ from core.secrets import SecretRef
 from sandbox.store import deliver, woo
 from tests.chaos.conftest import MakeCase, MakeFleet, selling
 from tests.chaos.harness.oracle import Verdict
-from tests.chaos.harness.scale import scale
+from tests.chaos.harness.scale import limit, scale
 from tests.chaos.harness.shop import HOOK_SECRET, Orders
 from tests.orders import corpus
 
@@ -186,7 +186,7 @@ def swallowed(store: Store, headers: dict[str, str], body: bytes) -> str:
     return "read"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(limit(240))
 def test_r16_malformed_input_into_every_parser(tmp_path: Path, case: MakeCase, seed: int) -> None:
     this = case("R16-parsers")
     inputs = scale(50_000, 1_000_000)
@@ -225,7 +225,7 @@ def other_parsers(mangler: Mangler, document: Any) -> str:
     return "other"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(limit(120))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_r16_malformed_requests_over_http(
     database_url: str, installation: MakeFleet, case: MakeCase, seed: int

@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.conftest import MakeCase, MakeFleet, engine_of, selling
 from tests.chaos.harness.case import wait
 from tests.chaos.harness.fleet import LATE, LEASE, Fleet, Plan
-from tests.chaos.harness.scale import scale
+from tests.chaos.harness.scale import limit, scale
 from tests.chaos.harness.shop import Orders, Shop, Version
 
 pytestmark = pytest.mark.chaos
@@ -49,7 +49,7 @@ def kill_while_working(
 # -- R1, R2 ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(limit(300))
 @both
 def test_r1_workers_are_killed_at_random(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     engine = engine_of(database_url)
@@ -98,7 +98,7 @@ def late_commits(orders: int, count: int) -> list[dict[str, object]]:
     ]
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(limit(200))
 @both
 def test_r2_late_commits_at_a_trickle(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     engine = engine_of(database_url)
@@ -119,7 +119,7 @@ def test_r2_late_commits_at_a_trickle(database_url: str, installation: MakeFleet
         this.passes(orders, found, late=struck, kills=kills)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(limit(120))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_r2_control_without_the_hold_there_are_duplicates(
     database_url: str, installation: MakeFleet, case: MakeCase, seed: int
@@ -141,7 +141,7 @@ def test_r2_control_without_the_hold_there_are_duplicates(
 # -- R3 ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(limit(200))
 @both
 def test_r3_web_is_killed_while_it_takes_deliveries(
     database_url: str, installation: MakeFleet, case: MakeCase, seed: int
@@ -171,7 +171,7 @@ def test_r3_web_is_killed_while_it_takes_deliveries(
 # -- R5 ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(limit(200))
 @both
 def test_r5_workers_freeze_for_twice_the_lease(
     database_url: str, installation: MakeFleet, case: MakeCase, seed: int
@@ -209,13 +209,13 @@ def test_r5_workers_freeze_for_twice_the_lease(
 # -- R8 ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(limit(200))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_r8_sqlite_is_whole_after_every_kill(
     database_url: str, installation: MakeFleet, case: MakeCase, seed: int
 ) -> None:
     this = case("R8", engine="sqlite")
-    orders, kills = scale(400, 4000), scale(20, 200)
+    orders, kills = scale(200, 4000), scale(20, 200)
     file = database_url.removeprefix("sqlite:///")
     answers: list[str] = []
 

@@ -13,7 +13,7 @@ import pytest
 from tests.chaos.conftest import MakeCase, MakeFleet, engine_of, selling
 from tests.chaos.harness.case import wait
 from tests.chaos.harness.fleet import Fleet, Plan, get
-from tests.chaos.harness.scale import scale
+from tests.chaos.harness.scale import limit, scale
 from tests.chaos.harness.shop import Orders, percentile
 from tests.servers import PostgresServer, ValkeyServer, free_port
 
@@ -85,7 +85,7 @@ MODES: dict[str, tuple[float, Callable[[ValkeyServer], Callable[[threading.Event
 """Seconds over which the orders come, and what happens to Valkey meanwhile."""
 
 
-@pytest.mark.timeout(220)
+@pytest.mark.timeout(limit(220))
 @pytest.mark.parametrize("mode", MODES)
 def test_r6_valkey_fails(
     mode: str,
@@ -120,7 +120,7 @@ def test_r6_valkey_fails(
 # -- R7 ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(limit(200))
 def test_r7_postgresql_restarts_at_once(
     own_postgres: PostgresServer, installation: MakeFleet, case: MakeCase, seed: int
 ) -> None:
@@ -156,7 +156,7 @@ def test_r7_postgresql_restarts_at_once(
 # -- R10, R11 ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(limit(200))
 @both
 def test_r10_the_crm_is_away(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     engine = engine_of(database_url)
@@ -189,7 +189,7 @@ def attempts_since(fleet: Fleet, seconds: float) -> int:
     return int(fleet.jobs.rows("SELECT count(*) FROM attempt WHERE started_at > :since", since=since)[0][0])
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(limit(150))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_r11_retry_after_in_every_form(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     this = case("R11", engine=engine_of(database_url))
@@ -212,7 +212,7 @@ def test_r11_retry_after_in_every_form(database_url: str, installation: MakeFlee
 # -- R15 ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(limit(120))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_r15_the_disk_is_full(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     """No file of the process may grow any more; then it may again."""

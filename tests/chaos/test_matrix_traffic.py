@@ -15,7 +15,7 @@ from tests.chaos.conftest import MakeCase, MakeFleet, engine_of, selling
 from tests.chaos.harness.case import wait
 from tests.chaos.harness.fleet import Fleet, Plan
 from tests.chaos.harness.poison import PoisonStore
-from tests.chaos.harness.scale import scale
+from tests.chaos.harness.scale import limit, scale
 from tests.chaos.harness.shop import HOOK_SECRET, Orders, Shop, Version, post
 
 pytestmark = pytest.mark.chaos
@@ -40,7 +40,7 @@ def shuffled(dice: random.Random, versions: list[Version], within: int) -> list[
     ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(limit(240))
 @both
 def test_r12_repeated_reordered_old_after_new(
     database_url: str, installation: MakeFleet, case: MakeCase, seed: int
@@ -70,7 +70,7 @@ def test_r12_repeated_reordered_old_after_new(
 # -- R13 ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(limit(240))
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 @pytest.mark.parametrize("php", [7, 8])
 def test_r13_many_first_orders_of_one_customer_through_two_shops(
@@ -121,7 +121,7 @@ def kill_whoever_runs(fleet: Fleet, ids: list[int], stop: threading.Event) -> No
                     fleet.restart(name)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(limit(200))
 @both
 def test_r17_poison_among_good_orders(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     engine = engine_of(database_url)
@@ -179,7 +179,7 @@ def reasons(fleet: Fleet, bad: dict[str, list[Version]]) -> dict[str, int]:
 POLL = 5.0
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(limit(150))
 @both
 def test_r18_webhooks_are_dropped_and_the_poll_finds_all(
     database_url: str, installation: MakeFleet, case: MakeCase, seed: int
@@ -227,7 +227,7 @@ def one_wave(fleet: Fleet, shop: Shop, versions: list[Version], delivered: list[
 # -- R19 ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(limit(120))
 @both
 def test_r19_one_second_one_delivery_id(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     """A burst within one second shares WooCommerce's delivery id; some orders even change twice within it."""

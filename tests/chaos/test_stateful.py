@@ -31,7 +31,7 @@ from pipelines.context import Context
 from pipelines.run import Run
 from tests.chaos.conftest import MakeCase
 from tests.chaos.harness.oracle import Verdict
-from tests.chaos.harness.scale import scale
+from tests.chaos.harness.scale import limit, scale
 
 pytestmark = pytest.mark.chaos
 
@@ -286,7 +286,7 @@ class Core(RuleBasedStateMachine):
         self.crm.land()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(limit(300))
 def test_r22_any_order_of_events(tmp_path: Path, case: MakeCase, seed: int) -> None:
     this = case("R22")
     examples = scale(200, 2000)

@@ -1,4 +1,6 @@
-"""How much: the CI scale, or the nightly one."""
+"""How much, and how long: the CI scale, or the nightly one (ORDERWIRE_CHAOS=nightly)."""
+
+from __future__ import annotations
 
 import os
 
@@ -6,5 +8,10 @@ NIGHTLY = os.environ.get("ORDERWIRE_CHAOS", "") == "nightly"
 
 
 def scale(ci: int, nightly: int) -> int:
-    """The number for this run. ORDERWIRE_CHAOS=nightly asks for the larger one."""
+    """The number for this run."""
     return nightly if NIGHTLY else ci
+
+
+def limit(seconds: float) -> float:
+    """How long something may take in this run."""
+    return seconds * (12 if NIGHTLY else 1)

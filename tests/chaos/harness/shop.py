@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.store import woo
+from tests.chaos.harness.scale import limit
 from tests.orders import order, person
 
 HOOK_SECRET = "chaos-hook-secret"
@@ -108,7 +109,7 @@ class Shop:
 
     def __init__(self, address: Callable[[], str], *, senders: int = 4, patience: float = 120.0) -> None:
         self.address = address
-        self.patience = patience
+        self.patience = limit(patience)
         self.at: datetime | None = None
         """The moment of all deliveries; None: the present."""
         self.acknowledged: dict[tuple[str, int], dict[int, Version]] = {}
@@ -142,7 +143,9 @@ class Shop:
     def sent(self, within: float) -> None:
         """Wait until everything queued was acknowledged (or given up, see `abandoned`)."""
         with self._idle:
-            assert self._idle.wait_for(lambda: self._pending == 0, timeout=within), f"{self._pending} are not sent"
+            assert self._idle.wait_for(lambda: self._pending == 0, timeout=limit(within)), (
+                f"{self._pending} are not sent"
+            )
 
     @property
     def pending(self) -> int:

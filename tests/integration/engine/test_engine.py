@@ -13,7 +13,6 @@ from sqlalchemy.exc import OperationalError
 from ledger import Ledger
 from ledger import tables as t
 from ledger.jobs import Claim, Outcome
-from pipelines import engine as module
 from pipelines.engine import EXIT_WATCHDOG, Engine, Gate
 from pipelines.schedules import Scheduled
 from tests.integration.ledger.kit import (
@@ -309,7 +308,7 @@ def test_what_runs_long_keeps_its_lease_and_what_is_dead_loses_it(
     go = threading.Event()
     engine = engines(Work(ledger))
     engine._scheduled(Scheduled("poll/shop", 1, lambda: int(go.wait(10))))
-    monkeypatch.setattr(module, "SCHEDULE_LEASE", 0.0)  # a third of it has passed at once
+    engine._schedule_lease = 0.0  # a third of it has passed at once
     monkeypatch.setattr(
         ledger.schedules, "renew", lambda name, lease, real=ledger.schedules.renew: real(name, lease=60)
     )
