@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -111,7 +112,9 @@ def _personal(link: Link) -> bool:
 
 def _settle(run: Run, case: _Case) -> CustomerRefs:
     """Under a committed intent for all identities: find, or create, then link every identity to the result."""
-    intent = run.intend(KIND, case.keys)
+    # The external id of what may be created is committed with the intent: another job with other identities of the same
+    # customer that finishes this after a crash looks for the same one.
+    intent = run.intend(KIND, case.keys, new_refs=json.dumps({"own_id": external_id("customer", case.keys[0])}))
     by_key = {link.key: link for link in intent.links}
     links = [by_key[key] for key in case.keys]
     refs = _linked(run, links)
@@ -125,7 +128,7 @@ def _settle(run: Run, case: _Case) -> CustomerRefs:
 
 
 def _find_or_create(run: Run, case: _Case, links: list[Link], account: str) -> CustomerRefs:
-    recovering = next((link for link in links if link.state == "sent" or link.refs), None)
+    recovering = next((link for link in links if link.state == "sent" or link.refs.keys() - {"own_id"}), None)
     own_id = _own_id(case, recovering)
     if recovering is not None:
         found = _recovered(run, own_id)

@@ -271,3 +271,18 @@ def test_an_unknown_owner_is_held_and_nothing_is_written(
     assert "What to do" in job.reason
     assert world.writes() == 0
     assert world.counts() == (0, 0, 0, 0, 0)
+
+
+def test_another_job_with_more_identities_finishes_what_the_first_began(make: Callable[..., World]) -> None:
+    """The first job's lead is in the CRM, its answer was lost, and the job is set aside. The second knows a VAT number too."""
+    world = make(clock=SkippingClock(), crm=NUMBERS)
+    world.faults(script=[{"fault": "lost_answer", "operation": "create", "module": "Leads", "times": 1}])
+    world.deliver(order(1, billing=BUYER))
+    world.drain()
+    (first,) = world.ledger.jobs.list()
+    assert world.ledger.jobs.skip(first.id, "set aside by a test")
+    world.deliver(order(2, billing=BUYER, meta={"vat_number": "DE136695976"}))
+    world.finish()
+    assert world.ledger.jobs.list(search="2")[0].state == "settled"
+    assert len(world.records("Leads")) == 0, "a lead that nobody will ever convert is left over"
+    assert len(world.records("Accounts")) == len(world.records("Contacts")) == 1
