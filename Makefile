@@ -84,7 +84,7 @@ long: dev
 	@$(BIN)/python -m pytest -q $(LONG)
 
 chaos: dev
-	@$(BIN)/python -m pytest -q tests/chaos
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/chaos
 
 # The larger figures of the matrix: hours, not minutes.
 chaos-nightly: dev

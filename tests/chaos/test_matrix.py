@@ -49,7 +49,7 @@ def kill_while_working(
 # -- R1, R2 ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(limit(300))
+@pytest.mark.timeout(limit(420))
 @both
 def test_r1_workers_are_killed_at_random(database_url: str, installation: MakeFleet, case: MakeCase, seed: int) -> None:
     engine = engine_of(database_url)
