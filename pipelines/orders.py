@@ -197,8 +197,3 @@ def _notes(run: Run, order: SalesOrder, found: dict[str, CrmProduct]) -> list[st
     if order.coupons:
         notes.append("Coupons: " + ", ".join(coupon.code for coupon in order.coupons))
     return notes
-
-
-def remote(link: Link) -> str:
-    """How people call the record over there."""
-    return link.remote_number or link.remote_id
