@@ -1,7 +1,8 @@
 """The one transport through which connectors call out.
 
 It sets time-outs on every call, follows no redirect, trusts no proxy variable, turns statuses into outcomes by a table,
-redacts what it reports, retries briefly what is safe to retry, and asks the job's guard before every write.
+redacts what it reports, retries briefly what is safe to retry, keeps to the connection's budget of calls, and asks the job's
+guard before every write.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from urllib.parse import urlsplit
 import httpx
 import tenacity
 
+from connectors.wire import UNPACKED, Endless, Wire, bound, until
 from core.errors import Ambiguous, Held, LeaseLost, NotThere, OrderwireError, RetryLater
 
-MAX_ANSWER: Final = 32 * 1024 * 1024
-"""Bytes of an answer as it is sent: no more is ever read."""
+SHORT_WAIT: Final = 5.0
+"""Seconds that a job waits here; what takes longer goes back to the ledger."""
+BACKGROUND_PATIENCE: Final = 30.0
+"""Seconds that what is no job (a poll, a comparison) waits for one call: it keeps no thread from a job."""
 
 
 class Outcome(StrEnum):
@@ -94,16 +98,41 @@ class Call:
 
 
 _guard: ContextVar[Guard | None] = ContextVar("guard", default=None)
+_live: ContextVar[bool] = ContextVar("live", default=False)
+_patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
 
 
 @contextmanager
-def guarded(guard: Guard) -> Iterator[None]:
-    """Everything called within belongs to this job."""
-    token = _guard.set(guard)
+def guarded(guard: Guard, *, live: bool = False, patience: float = 30.0) -> Iterator[None]:
+    """Everything called within belongs to this job. `live`: it goes before others in the budgets of calls. `patience`:
+    seconds that all its waiting for budgets may take together.
+    """
+    tokens = _guard.set(guard), _live.set(live), _patience.set(Patience(patience))
     try:
         yield
     finally:
-        _guard.reset(token)
+        _guard.reset(tokens[0])
+        _live.reset(tokens[1])
+        _patience.reset(tokens[2])
+
+
+@contextmanager
+def urgent() -> Iterator[None]:
+    """What is called within counts as live: others wait for it."""
+    token = _live.set(True)
+    try:
+        yield
+    finally:
+        _live.reset(token)
+
+
+class Patience:
+    """Seconds that may still be waited."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +181,28 @@ def _until(text: str, now: datetime) -> float:
     return (moment - now).total_seconds()
 
 
-Budget = Callable[[], None]
+class Turn(Protocol):
+    """What came of asking for a call."""
+
+    @property
+    def ours(self) -> bool:
+        """The call may be made, in `wait` seconds. False: nothing was taken; there may be one to be had in `wait` seconds."""
+        ...
+
+    @property
+    def wait(self) -> float:
+        """Seconds."""
+        ...
+
+
+class Budget(Protocol):
+    """How many calls a connection bears. Asked for each; never sleeps itself."""
+
+    def __call__(self, *, live: bool, within: float) -> Turn:
+        """One call, whose moment may be at most `within` seconds away."""
+        ...
+
+
 Observer = Callable[[Call], None]
 
 
@@ -182,11 +232,9 @@ class Http:
             timeout=httpx.Timeout(times.read, connect=times.connect),
             follow_redirects=False,
             trust_env=False,
-            verify=options.verify_tls,
-            transport=transport,
-            headers={"User-Agent": "Orderwire/1", **options.headers},
-            limits=httpx.Limits(max_connections=options.connections, max_keepalive_connections=options.connections),
-            event_hooks={"response": [_bound]},
+            transport=transport or Wire(verify_tls=options.verify_tls, connections=options.connections),
+            headers={"User-Agent": "Orderwire/1", "Accept-Encoding": UNPACKED, **options.headers},
+            event_hooks={"response": [bound]},
         )
 
     def close(self) -> None:
@@ -229,22 +277,19 @@ class Http:
 
     def _once(self, operation: str, method: str, url: str, *, write: bool, kwargs: dict[str, Any]) -> httpx.Response:
         guard = _guard.get()
-        if write:
-            if guard is None:
-                raise LeaseLost(
-                    "A write outside of a job was refused. What to do: report this as a bug.", detail=operation
-                )
+        if write and guard is None:
+            raise LeaseLost("A write outside of a job was refused. What to do: report this as a bug.", detail=operation)
+        self._wait_for_budget(operation)
+        if write and guard is not None:  # after any waiting: what it says must still be true when the request leaves
             guard.before_write(self.connection, self.options.timeouts.longest)
-        if self._budget is not None:
-            self._budget()
         started = time.perf_counter()
         status, outcome = 0, Outcome.AMBIGUOUS
         try:
-            ends = {"orderwire_ends": time.monotonic() + self.options.timeouts.longest}
-            response = self._client.request(method, url, extensions=ends, **kwargs)
+            with until(time.monotonic() + self.options.timeouts.longest):
+                response = self._client.request(method, url, **kwargs)
             status = response.status_code
             outcome = outcome_of(status, write=write, overrides=self.options.overrides)
-        except _Endless as error:
+        except Endless as error:
             outcome = Outcome.AMBIGUOUS if write else Outcome.PERMANENT
             raise self._ambiguous(f"{operation}: {error}") if write else self._endless(operation, error) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -256,6 +301,34 @@ class Http:
         if outcome is Outcome.OK:
             return response
         raise self._refusal(operation, response, outcome)
+
+    def _wait_for_budget(self, operation: str) -> None:
+        """A short wait is waited here; a longer one, or one too many, goes back to the ledger. Nothing was sent yet."""
+        if self._budget is None:
+            return
+        patience = _patience.get() or Patience(BACKGROUND_PATIENCE)
+        longest = patience.left if _guard.get() is None else min(SHORT_WAIT, patience.left)
+        while True:
+            turn = self._budget(live=_live.get(), within=longest)
+            if not turn.ours and turn.wait > longest:
+                raise self._over_budget(operation, turn.wait)
+            if turn.wait > 0:
+                self._sleep(turn.wait)
+                longest -= turn.wait
+                patience.left -= turn.wait
+            if turn.ours:
+                return
+
+    def _over_budget(self, operation: str, seconds: float) -> RetryLater:
+        return RetryLater(
+            f"The calls that {self.connection} allows us are used up for the moment. What to do: nothing, it is tried again by "
+            "itself; if it stays, raise `rate` of this connection.",
+            seconds=seconds,
+            connection=self.connection,
+            cause="rate limit",
+            burns_attempt=False,
+            detail=operation,
+        )
 
     def _report(self, guard: Guard | None, call: Call) -> None:
         if guard is not None:
@@ -280,7 +353,7 @@ class Http:
             wait=_backoff(),
         )
 
-    def _endless(self, operation: str, error: _Endless) -> OrderwireError:
+    def _endless(self, operation: str, error: Endless) -> OrderwireError:
         """The fault is this answer's, not the connection's: others go on."""
         if error.large:
             return Held(
@@ -345,45 +418,6 @@ class Http:
             error_class="validation/value",
             detail=f"{detail} {_reason(response)}",
         )
-
-
-class _Endless(Exception):
-    """An answer is larger, or takes longer, than any good one. Says which."""
-
-    def __init__(self, what: str, *, large: bool) -> None:
-        super().__init__(what)
-        self.large = large
-
-
-class _Bounded(httpx.SyncByteStream):
-    """An answer's body that ends: httpx's own time-outs are for each piece, and a byte now and then would satisfy them."""
-
-    def __init__(self, stream: httpx.SyncByteStream, ends: float) -> None:
-        self._stream = stream
-        self._ends = ends
-
-    def __iter__(self) -> Iterator[bytes]:
-        size = 0
-        for part in self._stream:
-            size += len(part)
-            if size > MAX_ANSWER:
-                raise _Endless(f"more than {MAX_ANSWER // 2**20} MB", large=True)
-            if time.monotonic() > self._ends:
-                raise _Endless("longer than its time-outs", large=False)
-            yield part
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-def _bound(response: httpx.Response) -> None:
-    """Called with the head of every answer, before its body is read."""
-    ends = response.request.extensions.get("orderwire_ends")
-    if ends is not None and isinstance(response.stream, httpx.SyncByteStream):
-        response.stream = _Bounded(response.stream, ends)
-
-
-SHORT_WAIT: Final = 5.0
 
 
 class _Transient(OrderwireError):

@@ -1,4 +1,4 @@
-"""`connections`, `pause`, `resume`, `alerts`, `doctor`, `backup` and `restore`: looking after what runs."""
+"""`connections`, `pause`, `resume`, `alerts`, `backup` and `restore`: looking after what runs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context, open_ledger
-from console.output import print_findings, print_json, print_table, when
+from console.opening import DEFAULT, AsJson, File, load, open_ledger
+from console.output import print_json, print_table, when
 from core.errors import ConfigurationProblem
 
 if TYPE_CHECKING:
-    from connectors.roles import Finding
-    from core.settings import Settings
+    from core.settings import ConnectionSettings, Settings
     from ledger.state import ConnectionState
-    from pipelines.context import Context
 
 FOR_EVER: Final = 100 * 365 * 86_400.0
 _SPAN: Final = re.compile(r"(\d+)([smhd])")
@@ -24,18 +22,33 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def connections(file: File = DEFAULT, as_json: AsJson = False) -> None:
-    """How every connection stands: working, out (since when, why) or paused, and how many orders wait for it."""
+    """How every connection stands: working, out (since when, why) or paused, how many orders wait for it, and how many calls
+    its budget has left.
+    """
+    from ledger.budget import remaining
+
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
         states = {state.connection: state for state in ledger.states.all()}
         waiting = {one.name: ledger.figures.waiting_for(one.name) for one in settings.connections}
+        left = {one.name: remaining(ledger.budgets, one) for one in settings.connections}
     if as_json:
-        print_json({n: {"state": _standing(states.get(n)), "waiting": waiting[n]} for n in waiting})
+        print_json({n: {"state": _standing(states.get(n)), "waiting": waiting[n]} | _budget(left[n]) for n in waiting})
         return
     rows = [
-        (name, _standing(states.get(name)), str(number), _why(states.get(name))) for name, number in waiting.items()
+        (n, _standing(states.get(n)), str(waiting[n]), _calls(settings.connection(n), left[n]), _why(states.get(n)))
+        for n in waiting
     ]
-    print_table(("connection", "state", "waiting", ""), rows)
+    print_table(("connection", "state", "waiting", "calls left", ""), rows)
+
+
+def _budget(left: float | None) -> dict[str, float]:
+    return {} if left is None else {"calls_left": round(left, 1)}
+
+
+def _calls(connection: ConnectionSettings, left: float | None) -> str:
+    """`7 of 10, 4/s`; nothing where there is no rate."""
+    return "" if left is None else f"{int(left)} of {connection.at_once:g}, {connection.rate:g}/s"
 
 
 def _standing(state: ConnectionState | None) -> str:
@@ -43,7 +56,7 @@ def _standing(state: ConnectionState | None) -> str:
         return "not used yet"
     if state.paused_for:
         return "paused"
-    return f"out for {_span(state.out_for)}" if state.faults else "works"
+    return f"out for {span(state.out_for)}" if state.faults else "works"
 
 
 def _why(state: ConnectionState | None) -> str:
@@ -51,19 +64,21 @@ def _why(state: ConnectionState | None) -> str:
         return ""
     if state.paused_for:
         return (
-            "until `orderwire resume`" if state.paused_for > FOR_EVER / 2 else f"for another {_span(state.paused_for)}"
+            "until `orderwire resume`" if state.paused_for > FOR_EVER / 2 else f"for another {span(state.paused_for)}"
         )
     return state.blocked_reason if state.faults else ""
 
 
-def _span(seconds: float) -> str:
+def span(lasting: float) -> str:
+    """`3 h`: one unit is enough for people."""
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+        if lasting >= 2 * size:
+            return f"{lasting / size:.0f} {unit}"
+    return f"{lasting:.0f} s"
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A span as people type it: 30m, 2h, 1d12h."""
     parts = _SPAN.findall(text.replace(" ", ""))
     if not parts or "".join(number + unit for number, unit in parts) != text.replace(" ", ""):
         raise typer.BadParameter(f"{text!r} is not a span of time like 30m, 2h or 1d12h")
@@ -79,7 +94,7 @@ def pause(
     settings = load(file, with_secrets=False)
     settings.connection(connection)
     with open_ledger(settings) as ledger:
-        ledger.states.pause(connection, _seconds(for_) if for_ else FOR_EVER)
+        ledger.states.pause(connection, seconds(for_) if for_ else FOR_EVER)
     typer.echo(
         f"{connection} is paused{' for ' + for_ if for_ else ''}. What to do when it may go on: `orderwire resume {connection}`."
     )
@@ -119,37 +134,6 @@ def alerts(
         for a in found
     ]
     print_table(("since (UTC)", "", "what", ""), rows)
-
-
-def doctor(file: File = DEFAULT, as_json: AsJson = False) -> None:
-    """Look at the webhooks of every store: are they there, are they alive, when did the last delivery come?"""
-    settings = load(file)
-    found: list[tuple[str, Finding]] = []
-    with open_context(settings) as context:
-        for name in context.stores:
-            found += [(name, finding) for finding in _webhooks(context, name)]
-    if as_json:
-        print_json([{"connection": n, "level": f.level, "what": f.subject, "message": f.message} for n, f in found])
-    else:
-        print_findings(found)
-    if any(finding.level == "problem" for _, finding in found):
-        raise typer.Exit(PROBLEM)
-
-
-def _webhooks(context: Context, name: str) -> list[Finding]:
-    from connectors.roles import Finding
-    from core.errors import OrderwireError
-
-    store = context.stores[name]
-    last = context.ledger.figures.last_delivery(name)
-    age = _span((context.clock.now() - last).total_seconds()) if last else ""
-    message = f"The last one came {age} ago." if last else "None ever came."
-    seen = Finding("last delivery", "ok" if last or not store.accepts_deliveries() else "warning", message)
-    try:
-        return [*store.webhook_status(), seen]
-    except OrderwireError as error:
-        text, _, advice = error.message.partition(" What to do: ")
-        return [Finding("webhooks", "problem", text, advice), seen]
 
 
 def backup(

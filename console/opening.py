@@ -49,9 +49,9 @@ def open_context(settings: Settings) -> Iterator[Context]:
     """Connections and ledger, for a command that asks a store."""
     from pipelines import wiring
 
-    wired = wiring.build(settings)
-    try:
-        with open_ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
+        wired = wiring.build(settings, budget=wiring.budgets(settings, ledger))
+        try:
             yield wiring.context(settings, ledger, wired)
-    finally:
-        wired.close()
+        finally:
+            wired.close()

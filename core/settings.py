@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, ValidationInfo, field_validator
 
 from core.errors import ConfigurationProblem
 from core.secrets import SecretRef
@@ -34,6 +34,22 @@ class ConnectionSettings(Section):
     hold: float = Field(default=120.0, ge=0, le=3600)
     """Seconds to wait after an unanswered write before looking whether it arrived; at least the system's longest
     processing time."""
+    rate: float | None = Field(default=None, ge=0.1, le=1000)
+    """Calls a second that all workers together may make; none: as many as they can."""
+    burst: float | None = Field(default=None, ge=1, le=10_000)
+    """Calls that may come at once after a quiet time; none: what one second brings, at least one."""
+
+    @field_validator("burst")
+    @classmethod
+    def _burst_of_a_rate(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("rate", 0) is None:
+            raise ValueError("burst says nothing without rate; write rate as well, or leave burst out")
+        return value
+
+    @property
+    def at_once(self) -> float:
+        """`burst`, or what stands for it."""
+        return self.burst if self.burst is not None else max(1.0, self.rate or 0.0)
 
 
 class LedgerSettings(Section):
@@ -133,6 +149,53 @@ class MethodTable(Section):
     table: dict[str, str] = Field(default_factory=dict)
 
 
+Owner = Literal["store", "crm", "empty"]
+"""Who wins when an order is updated; empty: the store, but only where the CRM has nothing."""
+
+
+class OwnershipRules(Section):
+    """Whose each part of an order is once it stands in the CRM. Creating an order always sends everything."""
+
+    status: Owner = "store"
+    owner: Owner = "crm"
+    """crm: whom people gave the order to keeps it."""
+    contact: Owner = "store"
+    account: Owner = "store"
+    billing: Owner = "store"
+    shipping: Owner = "store"
+    """The delivery address."""
+    delivery_method: Owner = "store"
+    payment_method: Owner = "store"
+    notes: Owner = "store"
+    """The description."""
+    purchase_order: Owner = "store"
+    subject: Owner = "store"
+    """What people call the order over there."""
+    custom: Owner = "store"
+    """Configured custom fields."""
+    lines: Owner = "store"
+    """All of the money: lines, taxes, shipping, currency."""
+
+    def parts(self, owner: Owner) -> frozenset[str]:
+        """The parts that belong to this owner."""
+        return frozenset(part for part in type(self).model_fields if getattr(self, part) == owner)
+
+
+class AdoptSettings(Section):
+    """How orders that people typed into the CRM are recognised (mapping.adoption)."""
+
+    fields: tuple[Literal["purchase_order", "subject", "customer_number"], ...] = (
+        "purchase_order",
+        "subject",
+        "customer_number",
+    )
+    """Fields of the CRM's orders in which people note the store's order number."""
+    days: int = Field(default=7, ge=0, le=366)
+    """Days that the two dates may be apart."""
+    tolerance: Decimal = Field(default=Decimal(0), ge=0)
+    """Money that the two totals may differ by."""
+
+
 class FlowSettings(Section):
     """One `[[flow]]`: a pipeline between two connections."""
 
@@ -163,6 +226,10 @@ class FlowSettings(Section):
     """Canonical order status -> the CRM's word, over the connector's own table."""
     delivery: MethodTable = MethodTable()
     payment: MethodTable = MethodTable()
+    ownership: OwnershipRules = OwnershipRules()
+    write_back: bool = False
+    """Write our external id onto orders that are adopted. The only thing that adopting ever writes into the CRM."""
+    adopt: AdoptSettings = AdoptSettings()
     max_lines: int = Field(default=500, ge=1, le=10_000)
     region: str = Field(default="", pattern=r"^([A-Z]{2})?$")
     """ISO country for phone numbers without a country code where the address has none."""

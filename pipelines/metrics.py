@@ -8,8 +8,18 @@ from typing import Final
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 
 from connectors.http import Call
+from ledger.budget import remaining
+from pipelines.context import Context
 
+_LEFT: Final = "orderwire_connector_rate_limit_remaining"
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+def budget_lines(context: Context) -> list[str]:
+    """What is left of the budgets of calls, in the exposition format; read from the ledger, so the same in every process."""
+    left = {name: remaining(context.ledger.budgets, one) for name, one in context.connections.items()}
+    lines = [f'{_LEFT}{{connection="{name}"}} {calls:.3f}' for name, calls in left.items() if calls is not None]
+    return [f"# HELP {_LEFT} Calls that may be made at once now.", f"# TYPE {_LEFT} gauge", *lines] if lines else []
 
 
 class Metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,7 +23,7 @@ from core.errors import ConfigurationProblem
 from core.settings import ConnectionSettings, FlowSettings, LedgerSettings, Settings, WorkerSettings
 from ledger import Ledger
 from pipelines.context import Context
-from pipelines.run import call_time
+from pipelines.run import budget_time, call_time
 
 CONNECTORS: Final = {
     "orderform": "connectors.orderform",
@@ -116,6 +117,15 @@ def build(
     return Wiring(made["store"], made["crm"], flows, connections, made["notifier"])
 
 
+def budgets(settings: Settings, ledger: Ledger) -> dict[str, Budget]:
+    """The budgets of the connections that have a rate, by name: for `build`."""
+    return {
+        one.name: ledger.budgets.of(one.name, rate=one.rate, burst=one.at_once)
+        for one in settings.connections
+        if one.rate is not None
+    }
+
+
 def ledger_url(settings: LedgerSettings) -> URL:
     """The database's address with its password. Raises ConfigurationProblem when the password cannot be read."""
     try:
@@ -166,12 +176,14 @@ def context(
 
 
 def _require_room_in_lease(settings: Settings) -> None:
-    """Two thirds of a lease are always left when it is renewed in time: one call must fit into them."""
+    """Two thirds of a lease are always left when it is renewed in time: one call must fit into them. Before a call in a lane
+    there may be a wait for its budget: both must fit into the lane's.
+    """
     for connection in settings.connections:
-        need = call_time(connection)
-        if need > settings.ledger.lease * 2 / 3:
+        need = max(call_time(connection) * 1.5, call_time(connection) + budget_time(connection) + 0.5)
+        if need > settings.ledger.lease:
             raise ConfigurationProblem(
-                f"One call to {connection.name} may take {need:.0f} s, which does not fit into a lease of "
-                f"{settings.ledger.lease:.0f} s. What to do: raise [ledger] lease to {need * 1.5:.0f} at least, or lower "
+                f"One call to {connection.name} may take {call_time(connection):.0f} s, which does not fit into a lease of "
+                f"{settings.ledger.lease:.0f} s. What to do: raise [ledger] lease to {math.ceil(need)} at least, or lower "
                 f"connect_timeout and read_timeout of {connection.name}."
             )

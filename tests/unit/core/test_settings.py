@@ -8,10 +8,13 @@ import pytest
 
 from core import config
 from core.settings import (
+    AdoptSettings,
     AlertSettings,
+    ConnectionSettings,
     FlowSettings,
     LedgerSettings,
     OrderWord,
+    OwnershipRules,
     PaymentWord,
     WebSettings,
     WorkerSettings,
@@ -39,6 +42,47 @@ def test_the_example_is_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_every_key_is_explained() -> None:
     manual = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    for model in (LedgerSettings, WorkerSettings, WebSettings, AlertSettings, FlowSettings):
+    flow = (FlowSettings, OwnershipRules, AdoptSettings)
+    for model in (LedgerSettings, WorkerSettings, WebSettings, AlertSettings, ConnectionSettings, *flow):
         for key in set(model.model_fields) - {"pipeline", "rules", "delivery", "payment"}:
             assert f"`{key}`" in manual, f"{model.__name__}.{key}"
+
+
+@pytest.mark.parametrize(
+    ("written", "at_once"),
+    [
+        ("", 1.0),
+        ("rate = 0.5", 1.0),
+        ("rate = 12.5", 12.5),
+        ("rate = 4\nburst = 20", 20.0),
+        ("rate = 4\nburst = 1", 1.0),
+    ],
+)
+def test_how_many_calls_may_come_at_once(written: str, at_once: float) -> None:
+    (one,) = config.parse(f"{FORM}{written}\n", wiring.kinds()).required().connections
+    assert one.at_once == at_once
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("rate = 0", "rate"),
+        ("rate = 2000", "rate"),
+        ('rate = "fast"', "`rate` must be a number"),
+        ("rate = nan", "rate"),
+        ("rate = inf", "rate"),
+        ("burst = 5", "burst says nothing without rate"),
+        ("rate = 1\nburst = 0.5", "burst"),
+    ],
+)
+def test_a_budget_that_is_none(written: str, said: str) -> None:
+    with pytest.raises(config.ConfigProblems) as caught:
+        config.parse(f"{FORM}{written}\n", wiring.kinds()).required()
+    assert said in str(caught.value)
+
+
+FORM = """\
+[[connection]]
+name = "form"
+connector = "orderform"
+"""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import httpx
@@ -8,9 +9,11 @@ import pytest
 from connectors.http import Call
 from connectors.roles import Crm, Store
 from core import config
-from core.errors import ConfigurationProblem
+from core.errors import ConfigurationProblem, RetryLater
 from core.secrets import SecretRef
 from core.settings import LedgerSettings, Settings, WorkerSettings
+from ledger import Ledger
+from ledger.budget import Turn
 from pipelines import wiring
 
 TEXT = """\
@@ -94,3 +97,48 @@ def test_passwords_join_addresses_only_when_they_are_used(monkeypatch: pytest.Mo
 def test_an_address_that_is_none() -> None:
     with pytest.raises(ConfigurationProblem, match="What to do: write sqlite"):
         wiring.ledger_url(LedgerSettings(url="my database"))
+
+
+def test_only_connections_with_a_rate_have_a_budget(settings: Settings, tmp_path: Path) -> None:
+    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite")
+    assert wiring.budgets(settings, ledger) == {}
+    limited = _with_rate(settings)
+    (budget,) = wiring.budgets(limited, ledger).items()
+    assert budget[0] == "crm"
+    asked: list[bool] = []
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise AssertionError("nothing may be sent")
+
+    def never(*, live: bool, within: float) -> Turn:
+        asked.append(live)
+        return Turn(ours=False, wait=within + 1)
+
+    wired = wiring.build(limited, budget={"crm": never}, transports={"crm": httpx.MockTransport(answer)})
+    with pytest.raises(RetryLater, match="used up"):
+        wired.crms["crm"].find_lead("a@b.example")
+    assert asked == [False]
+    wired.close()
+    ledger.close()
+
+
+def test_a_wait_for_the_budget_must_fit_into_the_lease(settings: Settings, tmp_path: Path) -> None:
+    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite")
+    limited = _with_rate(settings, read_timeout=4.0, connect_timeout=1.0)
+    for lease, fits in ((11.0, False), (13.0, True)):
+        changed = limited.model_copy(update={"ledger": LedgerSettings(lease=lease)})
+        wired = wiring.build(changed)
+        if fits:
+            wiring.context(changed, ledger, wired)
+        else:
+            with pytest.raises(ConfigurationProblem, match=r"raise \[ledger\] lease to 12"):
+                wiring.context(changed, ledger, wired)
+        wired.close()
+    ledger.close()
+
+
+def _with_rate(settings: Settings, **over: float) -> Settings:
+    crm = settings.connection("crm").model_copy(update={"rate": 2.0, **over})
+    short = {"read_timeout": 4.0, "connect_timeout": 1.0} if over else {}
+    others = tuple(one.model_copy(update=short) for one in settings.connections if one.name != "crm")
+    return settings.model_copy(update={"connections": (*others, crm)})
