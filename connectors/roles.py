@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from core.keys import Change, Key
 from mapping.canonical import Account, Contact, Lead, Party, Probe, SalesOrder
@@ -23,6 +23,21 @@ class Finding:
     level: Level
     message: str
     what_to_do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Something that would be written to a store so that it delivers to us again."""
+
+    subject: str
+    message: str
+    """What would be done."""
+    step: Mapping[str, Any]
+    """How, in the store's own words; holds no secret."""
+
+
+Numbering = Literal["sequential", "free", "auto"]
+"""How order numbers run: one after the other (a missing one is a missing order); as they like; auto: as they look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +106,18 @@ class Store(Protocol):
         """Whether the store's webhooks are there and alive."""
         ...
 
+    def repairs(self, *, renew_secret: bool = False) -> Sequence[Repair]:
+        """What would bring its webhooks back to us; reads only. `renew_secret`: also give our secret to those that live."""
+        ...
+
+    def repair(self, repair: Repair) -> Finding:
+        """Carry one out, and how it stands then. A write: needs a guard. Raises `ConfigurationProblem` without the right."""
+        ...
+
+    def numbering(self, key: Key, number: str) -> Numbering:
+        """How the number of this order came about."""
+        ...
+
     def schema(self) -> Mapping[str, Any] | None:
         """The documented JSON Schema of deliveries, if the format is ours to define."""
         ...
@@ -131,11 +158,14 @@ class Notifier(Protocol):
 
 
 class Tier(StrEnum):
-    """How strong a CRM's creation is."""
+    """How strong a CRM's creation is: what may be done when the answer to one was lost."""
 
-    UPSERT = "A"  # atomic upsert on a unique key
-    REFUSES_DUPLICATES = "B"  # a duplicate create is refused
-    NOTHING = "C"  # two creates make two records
+    UPSERT = "A"
+    """An atomic upsert on our external id: it is sent again at once, without looking."""
+    REFUSES_DUPLICATES = "B"
+    """A second record with our external id is refused: look and try again at once."""
+    NOTHING = "C"
+    """Two creates make two records: wait until the first must have landed, look, then create."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +232,68 @@ class CrmOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class CrmOrderRow:
+    """An order as the CRM lists it, also one that people typed there."""
+
+    ref: Ref
+    external_id: str
+    """"" where it carries none: nobody has linked it yet."""
+    subject: str
+    purchase_order: str
+    customer_number: str
+    account_id: str
+    total: Decimal
+    """As the CRM has it, not rounded: compare it at the currency's decimals. NaN where it is no number."""
+    currency: str
+    """ISO code; "" for a currency that the connection's table does not have."""
+    status: str
+    placed: date | None
+    """The order's date as people gave it, where the CRM keeps one."""
+    created: datetime
+    """When the record was made over there."""
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who touched a record over there last, and when (by its own clock, whose resolution may be a second)."""
+
+    created: datetime
+    modified: datetime
+    by: str = ""
+    """The user's id; "" where the CRM does not tell."""
+    ours: bool | None = None
+    """Whether that is the user we log in as; None where it cannot be told."""
+
+
+RecordKind = Literal["account", "contact", "lead", "order", "invoice"]
+
+OWNED: Final = frozenset({
+    "status", "owner", "contact", "account", "billing", "shipping", "delivery_method", "payment_method", "notes",
+    "purchase_order", "subject", "custom", "lines",
+})  # fmt: skip
+"""The parts of an order that can have an owner. `lines` is all of the money: lines, taxes, shipping, currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Which parts of an order (words of OWNED) an update leaves to the CRM. Everything else is the store's."""
+
+    keep: frozenset[str] = frozenset({"owner"})
+    """Never sent: what people made of it over there stays."""
+    fill: frozenset[str] = frozenset()
+    """Sent only while it is empty over there."""
+
+    def __post_init__(self) -> None:
+        if unknown := (self.keep | self.fill) - OWNED:
+            raise ValueError(f"not parts of an order: {', '.join(sorted(unknown))}")
+
+
+USUAL: Final = Ownership()
+"""The store wins, but whom people gave an order to keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRefs:
     """Everything of an order that is a record in the CRM, and the flow's words for the CRM."""
 
@@ -225,8 +317,6 @@ class CrmCapabilities:
     """What this CRM, as configured and as `check` found it, can do."""
 
     converts_leads: bool
-    tiers: Mapping[str, Tier] = field(default_factory=dict)
-    """By kind: account, contact, lead, order, invoice."""
     lane_kinds: frozenset[str] = frozenset()
     """Kinds whose writes must go one at a time, across processes."""
     moves_stock_on_invoice: bool = False
@@ -248,6 +338,12 @@ class Crm(Protocol):
 
     def capabilities(self) -> CrmCapabilities:
         """May call out once, then cached."""
+        ...
+
+    def creation(self, kind: str) -> Tier:
+        """How strong the creation of this kind (account, contact, lead, order, invoice) is as this CRM is set up now; C for
+        any other kind and wherever nothing can be told. Found out without writing; may call out, then cached.
+        """
         ...
 
     def check(self) -> Sequence[Finding]:
@@ -306,8 +402,26 @@ class Crm(Protocol):
         """Create a sales order whose total equals the order's to the cent."""
         ...
 
-    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs) -> Written:
-        """Bring an existing sales order to this state."""
+    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> Written:
+        """Bring an existing sales order to this state, as far as it is the store's."""
+        ...
+
+    def all_orders(self, since: datetime) -> Iterator[Sequence[CrmOrderRow]]:
+        """Every order created over there since, hand-typed ones too: bounded pages, oldest first, each order once."""
+        ...
+
+    def stamp_order(self, ref: Ref, external_id: str) -> Written:
+        """Write our external id onto an order that is there, touching nothing else. Raises `Held` (class
+        "duplicate/conflict") where it carries another one.
+        """
+        ...
+
+    def record_stamp(self, kind: RecordKind, record_id: str) -> Stamp | None:
+        """When a record was touched last, and by whom; None: it is gone."""
+        ...
+
+    def delete(self, kind: RecordKind, record_id: str) -> None:
+        """Delete a record; one that is gone is fine. Only for undoing what a run of ours created."""
         ...
 
     def find_invoice(self, external_id: str) -> Sequence[Ref]:
@@ -322,8 +436,8 @@ class Crm(Protocol):
         """Products by SKU; unknown ones are absent. Two products with one SKU: `Held`."""
         ...
 
-    def payload_fingerprint(self, order: SalesOrder, refs: OrderRefs) -> str:
-        """A digest of what would be written: equal digests mean nothing to do."""
+    def payload_fingerprint(self, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> str:
+        """A digest of what would be written, without what is kept: equal digests mean nothing to do."""
         ...
 
     def close(self) -> None:

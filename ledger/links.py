@@ -1,7 +1,8 @@
 """*This record is that record over there*: intended, sent, linked.
 
 An intent is committed before we look, the mark `sent` before we write, the link right after. What a crash or a lost answer
-leaves `sent` waits out a hold, since the outside system may commit late; then a look-up decides.
+leaves `sent` waits out a hold, since the outside system may commit late; then a look-up decides. Even so it may be later
+than any hold: such links are looked at again (`check_at`) after they were linked.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class Link:
     token: int
     hold_left: float
     """Seconds until a `sent` may be looked up; 0 or less: now."""
+    origin: str = ""
+    """created, found (by our external id), adopted (it was there before us); "" from before this was noted."""
+    checks: int = 0
+    """How often it was looked up since, because a write's fate had been unknown."""
 
     @property
     def linked(self) -> bool:
@@ -131,9 +136,16 @@ class Links:
                 state="linked",
                 remote_id=sa.bindparam("b_remote"),
                 remote_number=sa.bindparam("b_number"),
-                refs=sa.bindparam("b_refs"),
+                refs=sa.case((sa.bindparam("b_refs") != "", sa.bindparam("b_refs")), else_=t.link.c.refs),
                 payload_hash=sa.case((sure, sa.bindparam("b_hash")), else_=""),
                 hold_until=sa.case((sure, sa.null()), else_=t.link.c.hold_until),
+                # Only what was in doubt is looked at again; how long after, counts from now.
+                check_at=sa.case(
+                    (t.link.c.check_at.is_(None), sa.null()),
+                    else_=db.now + sa.bindparam("b_check", type_=sa.BigInteger),
+                ),
+                checks=0,
+                origin=sa.case((sa.bindparam("b_origin") != "", sa.bindparam("b_origin")), else_=t.link.c.origin),
                 updated_at=db.now,
             )
         )
@@ -236,7 +248,16 @@ class Links:
             connection.execute(
                 sa.update(t.link)
                 .where(t.link.c.id.in_(ids))
-                .values(job_id=claim.id, token=claim.token, updated_at=self.db.now)
+                .values(
+                    # What another attempt left `sent` is in doubt from now on, whichever way it ends.
+                    check_at=sa.case(
+                        ((t.link.c.state == "sent") & (t.link.c.token != claim.token), self.db.now),
+                        else_=t.link.c.check_at,
+                    ),
+                    job_id=claim.id,
+                    token=claim.token,
+                    updated_at=self.db.now,
+                )
             )
 
     @staticmethod
@@ -284,10 +305,13 @@ class Links:
         number: str = "",
         refs: Mapping[str, str] | None = None,
         payload_hash: str = "",
+        origin: str = "",
         claim: Claim | None = None,
+        recheck: float = 0.0,
     ) -> None:
         """Commit the link, and wake whoever waits for it. That the record is over there needs no fence; what it holds does:
-        with `claim` the hash is kept only while the job is ours (somebody else may have written since).
+        with `claim` the hash is kept only while the job is ours (somebody else may have written since). `recheck`: seconds
+        after which a link that was in doubt is looked at again.
         """
         ids = [link.id for link in links]
 
@@ -300,13 +324,82 @@ class Links:
                     "b_number": number,
                     "b_refs": json.dumps(dict(refs)) if refs else "",
                     "b_hash": payload_hash,
+                    "b_origin": origin,
                     "b_job": claim.id if claim else 0,
                     "b_token": claim.token if claim else 0,
+                    "b_check": int(recheck * SECOND),
                 },
             )
             self._wake.on(connection, {"b_ids": ids})
 
         self.db.transact(work)
+
+    def adopt(
+        self,
+        target: str,
+        kind: str,
+        keys: Sequence[str],
+        remote_id: str,
+        *,
+        number: str = "",
+        refs: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Link keys to a record that was there before us; the keys that are linked now. One that is linked already stays as
+        it is, and so does one that a job has in its hands.
+        """
+        now = self.db.micros()
+        insert = self.db.insert(t.link)
+        values = {
+            "target": target,
+            "kind": kind,
+            "state": "linked",
+            "remote_id": remote_id,
+            "remote_number": number,
+            "refs": json.dumps(dict(refs)) if refs else "",
+            "origin": "adopted",
+            "created_at": now,
+            "updated_at": now,
+        }
+        at_work = sa.select(t.job.c.id).where(t.job.c.id == t.link.c.job_id, t.job.c.state == "running").exists()
+        free = (t.link.c.state == "intended") & ~at_work
+        changed = ("state", "remote_id", "remote_number", "refs", "origin", "updated_at")
+        take = insert.on_conflict_do_update(
+            index_elements=["target", "kind", "key"],
+            set_={name: insert.excluded[name] for name in changed},
+            where=free,
+        ).returning(t.link.c.key)
+
+        def work(connection: Connection) -> list[str]:
+            done = [connection.execute(take.values(key=key, **values)).first() for key in sorted(set(keys))]
+            return [row.key for row in done if row is not None]
+
+        return self.db.transact(work)
+
+    def set_refs(self, link: Link, refs: Mapping[str, str]) -> None:
+        """Note something else of a linked record."""
+        self.db.execute(
+            sa.update(t.link).where(t.link.c.id == link.id).values(refs=json.dumps(dict(refs)), updated_at=self.db.now)
+        )
+
+    def of_remote(self, target: str, kind: str, remote_ids: Sequence[str]) -> dict[str, list[Link]]:
+        """Links to these records, by the record's id."""
+        found: dict[str, list[Link]] = {}
+        for start in range(0, len(remote_ids), 300):
+            query = sa.select(t.link, self._hold_left).where(
+                t.link.c.target == target,
+                t.link.c.kind == kind,
+                t.link.c.remote_id.in_(list(remote_ids[start : start + 300])),
+            )
+            for row in self.db.rows(query):
+                found.setdefault(row.remote_id, []).append(_link(row))
+        return found
+
+    def drop(self, target: str, kind: str, keys: Sequence[str], *, origin: str) -> int:
+        """Forget links of this origin (a decision that was taken back, a run that was undone). How many."""
+        gone = sa.delete(t.link).where(
+            t.link.c.target == target, t.link.c.kind == kind, t.link.c.key.in_(list(keys)), t.link.c.origin == origin
+        )
+        return len(self.db.execute(gone.returning(t.link.c.id)))
 
     def unlink(self, target: str, kind: str, remote_id: str) -> None:
         """The other record is gone: whoever was linked to it is unknown over there again."""
@@ -336,6 +429,71 @@ class Links:
                 detail="hold_update",
             )
 
+    # -- looking again ---------------------------------------------------------------------------------------------
+
+    def doubt(self, links: Sequence[Link]) -> None:
+        """A second record may be there, or may come: look again once these are linked."""
+        ids = [link.id for link in links]
+        self.db.execute(sa.update(t.link).where(t.link.c.id.in_(ids)).values(check_at=self.db.now))
+
+    def to_check(self, target: str, limit: int) -> list[Link]:
+        """Links of this target that are due to be looked at again, the longest due first."""
+        query = (
+            sa.select(t.link, self._hold_left)
+            .where(t.link.c.check_at <= self.db.now, t.link.c.target == target, t.link.c.state == "linked")
+            .order_by(t.link.c.check_at, t.link.c.id)
+            .limit(limit)
+        )
+        return [_link(row) for row in self.db.rows(query)]
+
+    def checked(self, links: Sequence[Link], *, again: float | None) -> None:
+        """They were looked at; `again`: seconds until the next time, None when nothing is in doubt any more."""
+        due = None if again is None else self.db.now + int(again * SECOND)
+        ids = [link.id for link in links]
+        self.db.execute(sa.update(t.link).where(t.link.c.id.in_(ids)).values(check_at=due, checks=t.link.c.checks + 1))
+
+    def point(
+        self, link: Link, remote_id: str, *, number: str = "", refs: Mapping[str, str] | None = None
+    ) -> list[int]:
+        """Point every link to the link's record (a customer has several identities) to this one instead, and want their jobs
+        again: what it holds is not known. The ids of those jobs.
+        """
+        same = (t.link.c.target == link.target) & (t.link.c.kind == link.kind) & (t.link.c.state == "linked")
+        moved = (
+            sa.update(t.link)
+            .where(same, t.link.c.remote_id == link.remote_id)
+            .values(
+                remote_id=remote_id,
+                remote_number=number,
+                refs=json.dumps(dict(refs)) if refs else t.link.c.refs,
+                payload_hash="",
+                updated_at=self.db.now,
+            )
+            .returning(t.link.c.job_id)
+        )
+
+        def work(connection: Connection) -> list[int]:
+            jobs = sorted({row.job_id for row in connection.execute(moved) if row.job_id is not None})
+            self._want_again(connection, jobs)
+            return jobs
+
+        return self.db.transact(work)
+
+    def _want_again(self, connection: Connection, jobs: Sequence[int]) -> None:
+        """As when a newer state came in; what a person skipped or has to decide is left alone."""
+        if jobs:
+            idle = t.job.c.state == "settled"
+            connection.execute(
+                sa.update(t.job)
+                .where(t.job.c.id.in_(jobs))
+                .values(
+                    wanted=t.job.c.wanted + 1,
+                    state=sa.case((idle, "waiting"), else_=t.job.c.state),
+                    due_at=sa.case((idle, self.db.now), else_=t.job.c.due_at),
+                    updated_at=self.db.now,
+                )
+            )
+
     def unhold_update(self, claim: Claim, link: Link) -> None:
         """The update was certainly refused: the record is as it was."""
         self.db.execute(
@@ -358,5 +516,7 @@ def _link(row: Row[Any]) -> Link:
         payload_hash=row.payload_hash,
         job_id=row.job_id,
         token=row.token,
+        checks=row.checks,
         hold_left=max(float(row.hold_left) / SECOND, 0.0),
+        origin=row.origin,
     )

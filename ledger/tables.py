@@ -160,14 +160,23 @@ link = Table(
     Column("remote_number", String(120), nullable=False, server_default=""),
     Column("refs", Text, nullable=False, server_default=""),
     Column("payload_hash", String(64), nullable=False, server_default=""),
+    Column("origin", String(16), nullable=False, server_default=""),
     Column("job_id", Id),
     Column("token", Integer, nullable=False, server_default="0"),
     Column("sent_at", Micros),
     Column("hold_until", Micros),
+    Column("check_at", Micros),
+    Column("checks", SmallInteger, nullable=False, server_default="0"),
     Column("created_at", Micros, nullable=False),
     Column("updated_at", Micros, nullable=False),
     UniqueConstraint("target", "kind", "key"),
     Index("ix_link_remote", "target", "kind", "remote_id"),
+    Index(
+        "ix_link_check",
+        "check_at",
+        sqlite_where=text("check_at IS NOT NULL"),
+        postgresql_where=text("check_at IS NOT NULL"),
+    ),
 )
 
 party_index = Table(
@@ -199,6 +208,7 @@ connection_state = Table(
     Column("last_fault_at", Micros),
     Column("last_delivery_at", Micros),
     Column("updated_at", Micros, nullable=False),
+    Column("budget_at", Micros),
 )
 
 cursor = Table(
@@ -252,4 +262,71 @@ alert = Table(
         postgresql_where=text("closed_at IS NULL"),
     ),
     Index("ix_alert_opened", "opened_at"),
+)
+
+flow_state = Table(
+    "flow_state",
+    metadata,
+    Column("flow", String(32), primary_key=True),
+    Column("mode", String(16), nullable=False),
+    Column("start_at", Micros),
+    Column("changed_at", Micros, nullable=False),
+    Column("changed_by", String(80), nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("flow", String(32), nullable=False),
+    Column("options", Text, nullable=False, server_default=""),
+    Column("state", String(16), nullable=False),
+    Column("cursor", Text, nullable=False, server_default=""),
+    Column("counts", Text, nullable=False, server_default=""),
+    Column("summary", Text, nullable=False, server_default=""),
+    Column("by", String(80), nullable=False, server_default=""),
+    Column("started_at", Micros, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    Column("ended_at", Micros),
+    Index("ix_run_kind", "kind", "flow"),
+)
+
+run_item = Table(
+    "run_item",
+    metadata,
+    Column("run_id", Id, ForeignKey("run.id"), primary_key=True),
+    Column("key", String(320), primary_key=True),
+    Column("verdict", String(16), nullable=False),
+    Column("number", String(120), nullable=False, server_default=""),
+    Column("amount", String(40), nullable=False, server_default=""),
+    Column("currency", String(3), nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("error_class", String(40), nullable=False, server_default=""),
+    Column("facts", Text, nullable=False, server_default=""),
+    Column("updated_at", Micros, nullable=False),
+    Index("ix_run_item_verdict", "run_id", "verdict"),
+    Index("ix_run_item_key", "key"),
+)
+
+review = Table(
+    "review",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("target", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("key", String(320), nullable=False),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("candidates", Text, nullable=False, server_default=""),
+    Column("facts", Text, nullable=False, server_default=""),
+    Column("decision", String(16), nullable=False, server_default=""),
+    Column("remote_id", String(80), nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("decided_by", String(80), nullable=False, server_default=""),
+    Column("decided_at", Micros),
+    Column("run_id", Id, ForeignKey("run.id")),
+    Column("created_at", Micros, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    UniqueConstraint("target", "kind", "key"),
 )

@@ -123,12 +123,14 @@ def _settle(run: Run, case: _Case) -> CustomerRefs:
         account = next((link.refs.get("account", "") for link in links if link.linked), "")
         refs = _find_or_create(run, case, open_links, account)
     if open_links:
-        run.ledger.links.link(open_links, refs.account, refs=refs.as_mapping())
+        # The external id is kept: whether a late commit made a second customer is seen by it.
+        kept = {**refs.as_mapping(), "own_id": _own_id(case, _begun(links))}
+        run.ledger.links.link(open_links, refs.account, refs=kept, recheck=run.recheck)
     return refs
 
 
 def _find_or_create(run: Run, case: _Case, links: list[Link], account: str) -> CustomerRefs:
-    recovering = next((link for link in links if link.state == "sent" or link.refs.keys() - {"own_id"}), None)
+    recovering = _begun(links)
     own_id = _own_id(case, recovering)
     if recovering is not None:
         found = _recovered(run, own_id)
@@ -141,6 +143,12 @@ def _find_or_create(run: Run, case: _Case, links: list[Link], account: str) -> C
     if match is not None:
         account = match.account
     return _create(run, case, links, own_id, account, recovering)
+
+
+def _begun(links: Sequence[Link]) -> Link | None:
+    """The link of an attempt that was interrupted before its end."""
+    unfinished = (link for link in links if not link.linked)
+    return next((link for link in unfinished if link.state == "sent" or link.refs.keys() - {"own_id"}), None)
 
 
 def _own_id(case: _Case, recovering: Link | None) -> str:
@@ -257,7 +265,7 @@ def _by_lead(run: Run, links: list[Link], new: _New, recovering: Link | None) ->
         converted.append(run.crm.convert_lead(lead, new.account(), new.contact()))
         return converted[-1].account
 
-    run.written(links, "account", convert)
+    run.written(links, "conversion", convert)  # no external id guards it: a kind of its own, of the weakest tier
     both = converted[-1]
     run.judge((*both.account.differences, *both.contact.differences))
     return CustomerRefs(both.account.ref.id, both.contact.ref.id)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from connectors.http import Call, Timeouts
-from connectors.roles import Crm, Difference, Ref, Store, Written
-from core.errors import Ambiguous, Held, LeaseLost, OrderwireError, RetryLater
+from connectors.http import SHORT_WAIT, Call, Timeouts, urgent
+from connectors.roles import Crm, Difference, Ref, Store, Tier, Written
+from core.errors import Ambiguous, Held, LeaseLost, NotLive, OrderwireError, RetryLater
 from core.settings import ConnectionSettings, FlowSettings
 from ledger.jobs import Claim
 from ledger.links import Intent, Link
+from pipelines import doubles
 from pipelines.context import Context
 
 LANE_WITHIN = 20.0
@@ -33,6 +34,11 @@ class Ensured:
 def call_time(connection: ConnectionSettings) -> float:
     """Seconds that one call to this connection may take, with what its transport adds, and a little."""
     return Timeouts(connection.connect_timeout, connection.read_timeout).longest + 0.5
+
+
+def budget_time(connection: ConnectionSettings) -> float:
+    """Seconds that a call to this connection may wait for its budget before it is made."""
+    return SHORT_WAIT if connection.rate is not None else 0.0
 
 
 class Run:
@@ -71,8 +77,14 @@ class Run:
 
     @property
     def hold(self) -> float:
-        """Seconds that an unanswered write to the target waits before it is looked up."""
-        return self.context.connections[self.flow.target].hold
+        """Seconds that an unanswered write to the target waits before it is looked up, from the mark that precedes it."""
+        connection = self.context.connections[self.flow.target]
+        return connection.hold + budget_time(connection)
+
+    @property
+    def recheck(self) -> float:
+        """Seconds after which a creation that was in doubt is looked at again."""
+        return doubles.FIRST_LOOK * self.hold
 
     def warn(self, sentence: str, kind: str) -> None:
         """Something to look at that stops nobody; counted by `kind` and shown with the job."""
@@ -86,8 +98,15 @@ class Run:
         """The lease was renewed by a request made at `asked_at` (monotonic)."""
         self.lease_ends = max(self.lease_ends, asked_at + self.claim.lease)
 
+    @property
+    def rehearsed(self) -> bool:
+        """Nothing is written: the flow is not live (any more)."""
+        return not self.ledger.flows.get(self.flow.name).live
+
     def before_write(self, connection: str, timeout: float) -> None:
-        """Our lease must outlast the call; so must the lane's."""
+        """The flow must be live. Our lease must outlast the call; so must the lane's."""
+        if self.rehearsed:
+            raise NotLive(self.flow.name, connection)
         left = self.lease_ends - time.monotonic()
         if self.lost or left < timeout:
             raise LeaseLost(
@@ -112,8 +131,10 @@ class Run:
         if kind not in self.crm.capabilities().lane_kinds:
             yield
             return
-        need = call_time(self.context.connections[self.flow.target])
-        with self.ledger.lanes.hold(f"{self.flow.target}/write", within=LANE_WITHIN, need=need):
+        connection = self.context.connections[self.flow.target]
+        need = call_time(connection) + budget_time(connection)
+        # Urgent: live orders may be waiting behind this one, whatever its own rank is.
+        with self.ledger.lanes.hold(f"{self.flow.target}/write", within=LANE_WITHIN, need=need), urgent():
             # At least `need` seconds are left, and a renewal happens before half the lease is gone.
             self._lane_ends = time.monotonic() + max(need, self.claim.lease / 2)
             try:
@@ -148,19 +169,20 @@ class Run:
         """Make sure that the record exists over there, once, in this state.
 
         linked with the same hash -> nothing; linked -> update; otherwise intent committed -> found, or marked `sent`,
-        created and linked. `known` spares the first look when the caller has the link already.
+        created and linked. `known` spares the first look when the caller has the link already. Where creating is an upsert
+        (tier A), nothing is looked up before it.
         """
         link = known if known is not None and known.linked else self.intend(kind, [key]).links[0]
         if link.linked:
             return self._bring_up_to_date(link, payload_hash, update, find)
-        found = find()
+        found = () if self.crm.creation(kind) is Tier.UPSERT else find()
         if found:
             return self._adopt(kind, link, found, payload_hash, update)
         written = self.written([link], kind, create)
-        self._linked(link, written, payload_hash)
+        self._linked(link, written, payload_hash, origin="created")
         return Ensured(written.ref, created=True, changed=True)
 
-    def _linked(self, link: Link, written: Written, payload_hash: str) -> None:
+    def _linked(self, link: Link, written: Written, payload_hash: str, *, origin: str = "") -> None:
         """Commit the link, then judge. A state that was not kept as sent is written again when the job is retried."""
         kept = not any(difference.action == "hold" for difference in written.differences)
         self.ledger.links.link(
@@ -168,7 +190,9 @@ class Run:
             written.ref.id,
             number=written.ref.number or link.remote_number,
             payload_hash=payload_hash if kept else "",
+            origin=origin,
             claim=self.claim,
+            recheck=self.recheck,
         )
         self.judge(written.differences)
 
@@ -212,7 +236,7 @@ class Run:
                     self.ledger.links.hold_update(self.claim, link, hold=self.hold)
                 return update(ref)
         except Ambiguous as error:
-            raise self._after_the_hold(error) from error
+            raise self._after(self.hold, error) from error
         except LeaseLost:
             raise
         except OrderwireError:
@@ -225,12 +249,11 @@ class Run:
         """It is there already: ours from before a crash, or a lost answer. What it holds is not known, so it is updated."""
         oldest = found[0]
         if len(found) > 1:
-            self.warn(
-                f"{len(found)} records carry the same external id in {self.flow.target} ({kind}): the oldest, "
-                f"{oldest.number or oldest.id}, is used. What to do: delete the others there.",
-                "double",
-            )
-        self.ledger.links.link([link], oldest.id, number=oldest.number, payload_hash="")
+            double = doubles.condition(link, found)
+            self.warn(double.message, "double")
+            self.ledger.alerts.open(double)
+            self.ledger.links.doubt([link])  # looked at again until one of them is gone
+        self.ledger.links.link([link], oldest.id, number=oldest.number, payload_hash="", recheck=self.recheck)
         if update is None:
             return Ensured(oldest)
         adopted = replace(
@@ -239,30 +262,44 @@ class Run:
         return self._bring_up_to_date(adopted, payload_hash, update)
 
     def written(self, links: Sequence[Link], kind: str, write: Callable[[], Written]) -> Written:
-        """Mark `sent`, write, and leave the mark standing only where the fate of the write is unknown."""
-        self.mark_sent(links)
+        """Mark `sent`, write, and leave the mark standing where the fate of the write is unknown, or where the target refused
+        a second record (tier B): the first one of ours is there then, and the next attempt finds it. Only where nothing
+        keeps a second one from coming to be (tier C) the next attempt waits out the hold.
+        """
+        tier = self.crm.creation(kind)
+        hold = self.hold if tier is Tier.NOTHING else 0.0
+        self.ledger.links.mark_sent(self.claim, links, hold=hold)
         marked = time.monotonic()
         try:
             with self.lane(kind):
                 if time.monotonic() - marked > STALE_MARK:
-                    self.mark_sent(links)
-                return write()
+                    self.ledger.links.mark_sent(self.claim, links, hold=hold)
+                return self._timed(links, write)
         except Ambiguous as error:
-            raise self._after_the_hold(error) from error
+            raise self._after(hold, error) from error
         except LeaseLost:
             raise
-        except OrderwireError:
+        except OrderwireError as error:
+            if error.error_class == "duplicate/conflict" and tier is Tier.REFUSES_DUPLICATES:
+                raise self._refused(error) from error
             self.ledger.links.unsend(self.claim, links)
             raise
 
-    def mark_sent(self, links: Sequence[Link]) -> None:
-        """Write down that we are about to write; refused when somebody else has the job by now."""
-        self.ledger.links.mark_sent(self.claim, links, hold=self.hold)
+    def _timed(self, links: Sequence[Link], write: Callable[[], Written]) -> Written:
+        """Write. One that took longer than the hold may have been taken for lost by somebody else meanwhile."""
+        began = time.monotonic()
+        written = write()
+        if time.monotonic() - began > self.hold:
+            self.ledger.links.doubt(links)
+        return written
 
-    def _after_the_hold(self, error: Ambiguous) -> RetryLater:
+    def _refused(self, error: OrderwireError) -> RetryLater:
+        return RetryLater(error.message, seconds=0.1, cause=error.error_class, detail=error.detail)
+
+    def _after(self, hold: float, error: Ambiguous) -> RetryLater:
         return RetryLater(
             error.message,
-            seconds=self.hold + 0.1,
+            seconds=hold + 0.1,
             cause="ambiguous write",
             detail=error.detail,
             connection=error.connection,

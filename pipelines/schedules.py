@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.settings import FlowSettings
-from pipelines import conditions, heartbeat, parties, polling, reconcile, telling
+from pipelines import conditions, doubles, gaps, heartbeat, parties, polling, reconcile, telling, webhooks
 from pipelines.context import Context
 
 PARTIES_EVERY: Final = 60.0
@@ -15,6 +15,8 @@ CONDITIONS_EVERY: Final = 10.0
 COMPARE_EVERY: Final = 86_400.0
 SILENCE_EVERY: Final = 600.0
 HEARTBEAT_EVERY: Final = 60.0
+WEBHOOKS_EVERY: Final = 3600.0
+DOUBLES_EVERY: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,18 @@ def of(context: Context) -> Iterator[Scheduled]:
     """What this configuration asks for."""
     for name in context.crms:
         yield Scheduled(f"parties/{name}", PARTIES_EVERY, _parties(context, name), name)
+        # No connection is named: a round in which nothing was asked says nothing about it.
+        yield Scheduled(f"post-check/{name}", DOUBLES_EVERY, _doubles(context, name))
     for flow in _polled(context).values():
         yield Scheduled(f"poll/{flow.source}", flow.poll, _poll(context, flow), flow.source)
     for flow in context.flows.values():
         if context.stores[flow.source].pollable:
             yield Scheduled(f"compare/{flow.name}", COMPARE_EVERY, _compare(context, flow), flow.source)
+    for name in sorted({flow.source for flow in context.flows.values()}):
+        # No connection is named here either.
+        yield Scheduled(f"gaps/{name}", COMPARE_EVERY, _gaps(context, name))
+        if context.stores[name].pollable and context.stores[name].accepts_deliveries():
+            yield Scheduled(f"webhooks/{name}", WEBHOOKS_EVERY, _webhooks(context, name))
     yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
     yield Scheduled("silence", SILENCE_EVERY, lambda: conditions.reconcile(context, conditions.SLOW_RULES))
     if context.notifiers:
@@ -66,6 +75,18 @@ def _poll(context: Context, flow: FlowSettings) -> Callable[[], int]:
 
 def _compare(context: Context, flow: FlowSettings) -> Callable[[], int]:
     return lambda: reconcile.nightly(context, flow)
+
+
+def _gaps(context: Context, name: str) -> Callable[[], int]:
+    return lambda: gaps.look(context, name)
+
+
+def _webhooks(context: Context, name: str) -> Callable[[], int]:
+    return lambda: webhooks.watch(context, name)
+
+
+def _doubles(context: Context, name: str) -> Callable[[], int]:
+    return lambda: doubles.look(context, name)
 
 
 def _parties(context: Context, name: str) -> Callable[[], int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.roles import CrmProduct, Finding
+from connectors.roles import CrmProduct, Finding, Tier
 from connectors.vtiger.client import Client
 from connectors.vtiger.describe import Modules
 from connectors.vtiger.products import Products
@@ -24,6 +24,23 @@ MENU: Final = {
 }
 """How people call the modules."""
 
+KINDS: Final = {
+    "Accounts": "account",
+    "Contacts": "contact",
+    "Leads": "lead",
+    "SalesOrder": "order",
+    "Invoice": "invoice",
+}
+
+TIERS: Final = {
+    Tier.UPSERT: "created again or changed in one step: after a lost answer it is sent again at once",
+    Tier.REFUSES_DUPLICATES: "vtiger refuses a second one with our external id: after a lost answer it is looked up and "
+    "tried again at once",
+    Tier.NOTHING: "vtiger takes a second one with our external id: after a lost answer Orderwire waits for the hold, looks, "
+    "then creates",
+}
+"""What a tier means, in plain words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -34,6 +51,7 @@ class Inspection:
     modules: Modules
     products: Products
     converts: Callable[[], bool]
+    creation: Callable[[str], Tier]
     user: Mapping[str, Any]
 
     @property
@@ -43,14 +61,19 @@ class Inspection:
 
 
 def run(
-    settings: VtigerSettings, client: Client, modules: Modules, products: Products, converts: Callable[[], bool]
+    settings: VtigerSettings,
+    client: Client,
+    modules: Modules,
+    products: Products,
+    converts: Callable[[], bool],
+    creation: Callable[[str], Tier],
 ) -> list[Finding]:
     """All findings, in the order in which a person would mend them. Without a login there is only one."""
     try:
         user = client.login()
     except OrderwireError as error:
         return [_problem("login", error)]
-    inspection = Inspection(settings, client, modules, products, converts, user)
+    inspection = Inspection(settings, client, modules, products, converts, creation, user)
     found = [_login(inspection), _version(inspection)]
     for look in (_modules, _words, _owners, _taxes, _currencies, _decimals, _products, _conversion):
         try:
@@ -120,6 +143,8 @@ def _fields(look: Inspection, module: Module) -> Iterator[Finding]:
         )
     else:
         yield Finding(f"{module}.{key}", "ok", "external id field")
+        tier = look.creation(KINDS[module])
+        yield Finding(f"creating {MENU[module]}", "ok", f"tier {tier.value}: {TIERS[tier]}")
     for name, setting in _configured(look.settings, module):
         if name and name not in have:
             yield Finding(

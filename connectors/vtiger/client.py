@@ -114,6 +114,19 @@ class Client:
             ) from None
         return self._record("revise", answer, write=True)
 
+    def delete(self, module: str, id: str) -> None:
+        """Delete a record. A denial means gone or not allowed: one that can still be read was not ours to delete."""
+        try:
+            self.call("delete", {"id": id}, write=True, module=module)
+        except Denied as denied:
+            if self.retrieve(id) is not None:
+                raise Held(
+                    f"{self.settings.name} does not let us delete this {module} record. "
+                    f"What to do: delete it there, or give the API user's role the right to delete in {module}, then retry.",
+                    error_class="configuration",
+                    detail=denied.detail,
+                ) from None
+
     def convert_lead(self, element: Mapping[str, Any]) -> dict[str, str]:
         """Convert a lead; module -> id of what became of it."""
         try:

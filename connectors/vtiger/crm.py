@@ -5,20 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from connectors.http import Http
 from connectors.roles import (
+    USUAL,
     Converted,
     CrmCapabilities,
     CrmOrder,
+    CrmOrderRow,
     CrmProduct,
     Difference,
     Finding,
     OrderRefs,
+    Ownership,
     PartyPage,
+    RecordKind,
     Ref,
+    Stamp,
     Tier,
     Written,
 )
@@ -32,6 +37,7 @@ from connectors.vtiger.orders import Document, Orders
 from connectors.vtiger.parties import Parties, PartyModule
 from connectors.vtiger.products import Products
 from connectors.vtiger.settings import Module, VtigerSettings
+from connectors.vtiger.standing import MODULE_OF, Standing, amount
 from core.clock import Clock
 from core.errors import Ambiguous, ConfigurationProblem
 from mapping.canonical import Account, Contact, Lead, Party, Probe, SalesOrder
@@ -57,6 +63,7 @@ class VtigerCrm:
         self._products = Products(settings, self._client, clock, self._canary)
         self._parties = Parties(settings, self._client, self._modules, self._canary)
         self._orders = Orders(settings, self._client, self._modules, self._products, self._ref)
+        self._standing = Standing(settings, self._client, self._modules, self._canary, self._ref)
         self._converts: bool | None = None
         self._asking = threading.Lock()
 
@@ -75,10 +82,16 @@ class VtigerCrm:
     def capabilities(self) -> CrmCapabilities:
         return CrmCapabilities(
             converts_leads=self._converts_leads(),
-            tiers=dict.fromkeys(("account", "contact", "lead", "order", "invoice"), Tier.NOTHING),
             lane_kinds=frozenset({"order", "invoice"}),
             moves_stock_on_invoice=True,
         )
+
+    def creation(self, kind: str) -> Tier:
+        module = MODULE_OF.get(kind)
+        if module is None or not self.settings.trust_unique:
+            return Tier.NOTHING
+        refuses = self._modules.get(module).refuses_equal(self.settings.external_field(module))
+        return Tier.REFUSES_DUPLICATES if refuses else Tier.NOTHING
 
     def _converts_leads(self) -> bool:
         """Configured, or found out once per process without writing."""
@@ -90,7 +103,9 @@ class VtigerCrm:
             return self._converts
 
     def check(self) -> Sequence[Finding]:
-        return check.run(self.settings, self._client, self._modules, self._products, self._converts_leads)
+        return check.run(
+            self.settings, self._client, self._modules, self._products, self._converts_leads, self.creation
+        )
 
     def check_order_words(self, refs: OrderRefs, order: SalesOrder) -> None:
         self._orders.check_words(refs, order)
@@ -208,13 +223,25 @@ class VtigerCrm:
             for row in rows:
                 if row.get(key):
                     ref = self._ref("SalesOrder", row, "salesorder_no")
-                    yield CrmOrder(str(row[key]), ref, _amount(row.get("hdnGrandTotal")), str(row.get("sostatus", "")))
+                    yield CrmOrder(str(row[key]), ref, amount(row.get("hdnGrandTotal")), str(row.get("sostatus", "")))
 
     def create_order(self, order: SalesOrder, refs: OrderRefs) -> Written:
         return self._orders.create_order(order, refs)
 
-    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs) -> Written:
-        return self._orders.update_order(ref, order, refs)
+    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> Written:
+        return self._orders.update_order(ref, order, refs, ownership)
+
+    def all_orders(self, since: datetime) -> Iterator[Sequence[CrmOrderRow]]:
+        return self._standing.all_orders(since)
+
+    def stamp_order(self, ref: Ref, external_id: str) -> Written:
+        return self._standing.stamp_order(ref, external_id)
+
+    def record_stamp(self, kind: RecordKind, record_id: str) -> Stamp | None:
+        return self._standing.record_stamp(kind, record_id)
+
+    def delete(self, kind: RecordKind, record_id: str) -> None:
+        self._standing.delete(kind, record_id)
 
     def find_invoice(self, external_id: str) -> Sequence[Ref]:
         return self._by_external_id("Invoice", external_id, "invoice_no")
@@ -225,15 +252,15 @@ class VtigerCrm:
     def find_products(self, skus: Sequence[str]) -> Mapping[str, CrmProduct]:
         return self._products.find(skus)
 
-    def payload_fingerprint(self, order: SalesOrder, refs: OrderRefs) -> str:
-        return self._orders.fingerprint(order, refs)
+    def payload_fingerprint(self, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> str:
+        return self._orders.fingerprint(order, refs, ownership)
 
     def order_total(self, ref: Ref) -> tuple[Decimal, str] | None:
         columns = ("id", "hdnGrandTotal", "sostatus")
         rows = self._client.query(q.select(columns, "SalesOrder", f"id={q.record_id(ref.id)}"))
         if not rows:
             return None
-        return _amount(rows[0].get("hdnGrandTotal")), str(rows[0].get("sostatus", ""))
+        return amount(rows[0].get("hdnGrandTotal")), str(rows[0].get("sostatus", ""))
 
     def _by_external_id(self, module: Module | Document, external_id: str, number: str) -> list[Ref]:
         """Records that carry this very id (vtiger's comparison ignores case), oldest first."""
@@ -243,11 +270,3 @@ class VtigerCrm:
         )
         ours = sorted((row for row in rows if row.get(key) == external_id), key=lambda row: q.crmid(str(row.get("id"))))
         return [self._ref(module, row, number) for row in ours]
-
-
-def _amount(value: object) -> Decimal:
-    """A total as listed; NaN where it is none, which equals nothing."""
-    try:
-        return Decimal(str(value or "0"))
-    except InvalidOperation:
-        return Decimal("NaN")

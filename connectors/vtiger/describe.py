@@ -24,6 +24,7 @@ class FieldInfo:
     label: str
     words: frozenset[str] | None
     mandatory: bool
+    unique: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,17 @@ class ModuleInfo:
     createable: bool
     updateable: bool
     fields: dict[str, FieldInfo]
+    refuses_duplicates: bool = False
+    """Duplicates are not allowed (vtiger 7.2 and later; older ones say nothing about it)."""
+
+    def refuses_equal(self, field: str) -> bool:
+        """Whether a second record with this value is refused.
+
+        vtiger compares *all* unique fields at once: with another one beside it, equal values in one alone are accepted
+        (its handler of `vtiger.entity.beforesave`, vtiger 7.2 to 8.2).
+        """
+        unique = [name for name, info in self.fields.items() if info.unique]
+        return self.refuses_duplicates and unique == [field]
 
 
 def module_info(raw: Record) -> ModuleInfo:
@@ -48,6 +60,7 @@ def module_info(raw: Record) -> ModuleInfo:
         fields={str(f["name"]): _field(f) for f in fields if isinstance(f, dict) and "name" in f}
         if isinstance(fields, list)
         else {},
+        refuses_duplicates=raw.get("allowDuplicates") is False,
     )
 
 
@@ -57,7 +70,9 @@ def _field(raw: dict[str, Any]) -> FieldInfo:
     words = (
         frozenset(str(v.get("value", "")) for v in values if isinstance(v, dict)) if isinstance(values, list) else None
     )
-    return FieldInfo(str(raw.get("label", "")), words, raw.get("mandatory") is True)
+    # A field that nobody may edit takes no part in the comparison.
+    unique = raw.get("isunique") is True and raw.get("editable") is not False
+    return FieldInfo(str(raw.get("label", "")), words, raw.get("mandatory") is True, unique)
 
 
 class Modules:

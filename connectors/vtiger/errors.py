@@ -95,10 +95,16 @@ def _reference(refusal: Refusal) -> OrderwireError:
 
 
 def _duplicate(refusal: Refusal) -> OrderwireError:
+    # vtiger names no field: it is whatever was made unique there, by itself only the name of organizations.
     name = "accountname" if refusal.module == "Accounts" else ""
+    advice = (
+        "link the customer to the existing record or rename one of them"
+        if name
+        else f"see Duplicate Prevention of {refusal.module} in vtiger's settings, and change one of the two"
+    )
     return Held(
         f"{refusal.connection} already has a record of {refusal.module} with this {name or 'value'}, it refuses two. "
-        "What to do: link the customer to the existing record or rename one of them, then retry.",
+        f"What to do: {advice}, then retry.",
         error_class="duplicate/conflict",
         field=name,
         detail=refusal.detail,

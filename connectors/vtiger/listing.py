@@ -77,3 +77,48 @@ class Listing:
             cause="remote 5xx",
             detail=f"listing not ordered at {self._module}",
         )
+
+
+class WholeListing(Listing):
+    """A listing by a time that never changes (`createdtime`), where a record that is missed would be doubled.
+
+    Each page asks again for the last row of the one before: a page without it is no page but a failure that vtiger calls
+    success, and is asked for once more when the module answers again. Each record comes once.
+    """
+
+    def each(self, start: str) -> Iterator[list[Record]]:
+        """Rows of `start` (as vtiger writes times) or later, oldest first."""
+        at, known, seen = start, "", frozenset[str]()
+        where, order, second = f"{self._by} >= {q.moment(start)}", f"{self._by}, id", ""
+        while True:
+            rows = self._certain(where, order, known)
+            fresh = [row for row in rows if row.get("id") not in seen]
+            if fresh:
+                yield fresh
+            full = len(rows) >= q.PAGE
+            if not full and not second:
+                return
+            first, last = (self._time(row) for row in (rows[0], rows[-1])) if rows else (at, at)
+            if not at <= first <= last or (full and not fresh):
+                raise self._unordered()
+            seen = frozenset(str(row.get("id")) for row in rows)
+            at, known = last, str(rows[-1].get("id")) if rows else known
+            if second and not full:  # the rest of that second is told: on with the next
+                where, order, second = (
+                    f"{self._by} > {q.moment(last)} OR id={q.record_id(known)}",
+                    f"{self._by}, id",
+                    "",
+                )
+            elif first == last:  # more than a page belongs to this very second (an import): on by id
+                where, order, second = f"{self._by} = {q.moment(last)} AND id >= {q.record_id(known)}", "id", last
+            else:
+                where = f"{self._by} >= {q.moment(last)}"
+
+    def _certain(self, where: str, order: str, known: str) -> list[Record]:
+        """A page that holds the record that must be in it; only a record that was deleted meanwhile may be missing."""
+        rows = self._page(where, order)
+        if any(row.get("id") == known for row in rows) if known else rows:
+            self._canary.lives(self._module, str(rows[0].get("id")))
+            return rows
+        self._canary.witness(self._module)
+        return self._page(where, order)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from connectors.roles import OrderRefs, Ref, Written
+from connectors.roles import USUAL, OrderRefs, Ownership, Ref, Written
+from connectors.vtiger import ownership as own
 from connectors.vtiger import verify
 from connectors.vtiger.client import Client, Record
 from connectors.vtiger.describe import Modules
@@ -21,6 +22,8 @@ from mapping.vtiger.order import NOT_RESENT, REQUIRED
 from mapping.vtiger.words import INVOICE_STATUS, ORDER_STATUS
 
 Document = Literal["SalesOrder", "Invoice"]
+AT_CREATION: Final = frozenset({"productid", "invoicestatus"})
+"""Demanded when an order is created, and in the way when it is revised."""
 NUMBER: Final[dict[Document, str]] = {"SalesOrder": "salesorder_no", "Invoice": "invoice_no"}
 
 
@@ -139,15 +142,21 @@ class Orders:
             fee=Item(fee.id, fee.taxes) if fee is not None else None,
         )
 
-    def fingerprint(self, order: SalesOrder, refs: OrderRefs) -> str:
-        """A digest of what `create` or `update` would send; calls nobody. Carrying products stand for themselves."""
-        place = self._place(order, refs, "SalesOrder")
+    def fingerprint(self, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> str:
+        """A digest of what `create` or `update` would send; calls nobody. Carrying products stand for themselves.
+
+        What is kept has no part in it: a reassignment in the CRM stays, and no other owner in the store undoes it.
+        """
+        place = own.without_kept_words(self._standing_in(self._place(order, refs, "SalesOrder")), ownership)
+        element = order_to_vtiger(order, place)
+        kept = own.kept(element, order, place.fields, ownership)
+        return jsontext.fingerprint({name: value for name, value in element.items() if name not in kept})
+
+    def _standing_in(self, place: Place) -> Place:
+        """The place with products that can carry anything, for elements whose lines are not sent."""
         slots = frozenset(self._settings.tax_slots)
         items = {sku: Item(item.id, slots) for sku, item in place.items.items()}
-        place = replace(place, unknown=Item("unknown", slots), fee=Item("fee", slots), items=items)
-        element = order_to_vtiger(order, place)
-        element.pop("assigned_user_id", None)  # not resent: a reassignment in the CRM stays
-        return jsontext.fingerprint(element)
+        return replace(place, unknown=Item("unknown", slots), fee=Item("fee", slots), items=items)
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -167,12 +176,32 @@ class Orders:
         answer = self._client.create("Invoice", element)
         return self._verified("Invoice", order, element, cuts, answer)
 
-    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs) -> Written:
-        """Revise with every line and every header field that a revise resets."""
-        place = self._with_carriers(self._place(order, refs, "SalesOrder"), order)
+    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> Written:
+        """Revise with every line and every header field that a revise resets, or with the header alone where the lines
+        are the CRM's: vtiger keeps lines and totals then.
+        """
+        place = own.without_kept_words(self._place(order, refs, "SalesOrder"), ownership)
+        lines_stay = "lines" in ownership.keep
+        place = self._standing_in(place) if lines_stay else self._with_carriers(place, order)
         element, cuts = clean_element(order_to_vtiger(order, place), REQUIRED)
-        answer = self._client.revise("SalesOrder", _revision(element, ref.id))
-        return self._verified("SalesOrder", order, element, cuts, answer, ignore=NOT_RESENT)
+        out = AT_CREATION | own.kept(element, order, place.fields, ownership)
+        if ownership.fill:
+            out |= own.filled(element, order, place.fields, ownership, self._there(ref))
+        element = {name: value for name, value in element.items() if name not in out}
+        cuts = tuple(cut for cut in cuts if cut.field in element or ("LineItems" in element and _of_line(cut)))
+        answer = self._client.revise("SalesOrder", {"id": ref.id, **element})
+        return self._verified("SalesOrder", order, element, cuts, answer)
+
+    def _there(self, ref: Ref) -> Record:
+        """The order as vtiger has it."""
+        record = self._client.retrieve(ref.id)
+        if record is None:
+            raise Held(
+                f"{ref.number or ref.id} is not in {self._settings.name} any more (or hidden from our user). What to do: see "
+                "whether it is still in vtiger; restore it from the bin, then retry.",
+                error_class="missing reference",
+            )
+        return record
 
     def _verified(
         self,
@@ -205,8 +234,11 @@ class Orders:
         ignore: frozenset[str],
     ) -> list[verify.Mismatch]:
         keys = frozenset({self._settings.external_field(module)})
+        header = verify.compare_fields(element, answer, keys, ignore)
+        if "LineItems" not in element:
+            return header
         return [
-            *verify.compare_fields(element, answer, keys, ignore),
+            *header,
             *verify.compare_lines(element["LineItems"], answer),
             *verify.compare_total(order.total, order.currency, answer),
         ]
@@ -222,3 +254,7 @@ def _revision(element: Mapping[str, Any], id: str) -> dict[str, Any]:
     """What a revise sends: it replaces all lines, and resets tax mode and shipping unless they are sent again."""
     revision = {name: value for name, value in element.items() if name not in NOT_RESENT}
     return {"id": id, **revision}
+
+
+def _of_line(cut: Cut) -> bool:
+    return cut.field.startswith("line ")

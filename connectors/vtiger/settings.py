@@ -50,6 +50,8 @@ class VtigerSettings(ConnectionSettings):
     delivery_field: OptionalField = "carrier"
     payment_field: OptionalField = ""
     """Field of SalesOrder for the payment method; empty: it stands in the description."""
+    order_date_field: OptionalField = ""
+    """Field of SalesOrder in which people keep the date of an order; read only, when orders are adopted."""
 
     unknown_product: str = ""
     """Part number of the product that carries lines whose SKU the CRM does not know."""
@@ -69,6 +71,9 @@ class VtigerSettings(ConnectionSettings):
 
     convert_leads: Literal["auto", "yes", "no"] = "auto"
     """auto: found out without writing. vtiger 8.2 on PHP 8 cannot convert leads over its web service."""
+    trust_unique: bool = False
+    """Whether a refusal of equal external ids (vtiger's Duplicate Prevention) is relied upon instead of the hold. vtiger looks
+    and then saves, without a lock: two creations at the same moment are both kept."""
     overlap: float = Field(default=120.0, ge=2, le=86_400)
     """Seconds that polling reads again: vtiger stamps a record before it commits it, in whole seconds."""
 

@@ -27,6 +27,9 @@ PHP7_ONLY = frozenset({"convertlead", "sync", "logout", "retrieve_inventory"})
 _STATIC_TABLES = {"20": "Groups", "21": "Currency", "23": "CompanyDetails", "34": "Tax"}
 
 
+_MAY_BE_UNIQUE = frozenset({"accountname", "cf_external_id"})
+
+
 def verb_of(operation: str) -> str:
     """The HTTP verb under which an operation sees its parameters."""
     return "POST" if operation in POST else "GET"
@@ -100,7 +103,12 @@ class WebService:
         module = self.schema.modules.get(params.get("elementType", ""))
         if module is None or (module.name == "Users" and not user.admin):
             raise denied()
-        return module.describe
+        unique = self.switches.unique_fields(module.name)
+        fields = [
+            {**item, "isunique": item["name"] in unique} if item["name"] in _MAY_BE_UNIQUE else item
+            for item in module.describe["fields"]
+        ]
+        return {**module.describe, "fields": fields}
 
     def _retrieve(self, user: User, params: Params) -> Json:
         id = params.get("id", "")

@@ -11,7 +11,7 @@ from sandbox.crm.inventory import Totals
 from sandbox.crm.people import People, User
 from sandbox.crm.schema import LINE_COLUMNS, NUMBERED, Field, Module
 from sandbox.crm.settings import Switches
-from sandbox.crm.store import Line, Row, Store
+from sandbox.crm.store import Line, Row, Store, fold
 
 Json = dict[str, Any]
 
@@ -244,10 +244,20 @@ class Records:
         return next((id for id in candidates if self.people.exists(id)), digits)
 
     def _refuse_duplicate(self, module: Module, element: Json, own: Row | None) -> None:
-        if module.name != "Accounts" or not self.switches.unique_account_names or "accountname" not in element:
+        """Equal in all unique fields: only then a second record is refused (seen for one field on the wire)."""
+        unique = self.switches.unique_fields(module.name)
+        unique = [name for name in unique if name in module.columns]
+        if not any(name in element for name in unique):
             return
-        stored = values.store("accountname", "string", element["accountname"])
-        if any(row is not own for row in self.store.with_value(module, "accountname", stored)):
+        kept = own.values if own is not None else {}
+        wanted = {
+            name: values.store(name, "string", element[name]) if name in element else kept.get(name, "")
+            for name in unique
+        }
+        if not any(wanted.values()):
+            return
+        others = [row for row in self.store.with_value(module, unique[0], wanted[unique[0]]) if row is not own]
+        if any(all(fold(row.values[name]) == fold(wanted[name]) for name in unique) for row in others):
             raise WsError(0, "Duplicate(s) detected!")
 
     # --- products ------------------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ _KINDS = {
     "contacts": ("Contacts", "lastname"),
     "leads": ("Leads", "lastname"),
     "services": ("Services", "servicename"),
+    "salesorders": ("SalesOrder", "subject"),
 }
+_TIMES = ("createdtime", "modifiedtime")
 
 
 def load_demo(service: WebService) -> None:
@@ -40,10 +42,15 @@ def _demo_product(position: int) -> Json:
 
 def load(service: WebService, wanted: Json) -> dict[str, dict[str, str]]:
     """Create records as the administrator: {"products": [...], "accounts": [...], "contacts": [...], "leads": [...],
-    "services": [...]}, each a list of elements in the CRM's own words. Products get all three taxes (rate 0 where
-    none is given) unless they carry "bare": true. Answers the ids by SKU or name. ValueError says what is wrong.
+    "services": [...], "salesorders": [...]}, each a list of elements in the CRM's own words. Products get all three taxes
+    (rate 0 where none is given) unless they carry "bare": true. Answers the ids by SKU or name.
+
+    Beside the CRM's fields an element may have `handle`, the name under which its id is answered (many orders share a
+    subject), and `createdtime` and `modifiedtime` (`YYYY-MM-DD HH:MM:SS`, UTC). A value `@name` of any field is the id of
+    the record loaded before, in this very call, under that handle or name. ValueError says what is wrong.
     """
     made: dict[str, dict[str, str]] = {}
+    known: dict[str, str] = {}
     with service.store.lock:
         for kind, elements in wanted.items():
             if kind not in _KINDS or not isinstance(elements, list):
@@ -51,18 +58,43 @@ def load(service: WebService, wanted: Json) -> dict[str, dict[str, str]]:
             module, name = _KINDS[kind]
             made[kind] = {}
             for element in elements:
-                id = _create(service, module, element)
-                made[kind][str(element.get(name, id))] = id
+                id, handle = _create(service, module, element, known)
+                made[kind][handle or str(element.get(name, id))] = id
+                known[handle or str(element.get(name, id))] = id
     return made
 
 
-def _create(service: WebService, module: str, element: object) -> str:
+def _create(service: WebService, module: str, element: object, known: dict[str, str]) -> tuple[str, str]:
+    """The new record's id, and its handle."""
     if not isinstance(element, dict):
         raise ValueError("A record is an object. What to do: send {field: value}.")
-    fields = {"assigned_user_id": "19x1", **element}
+    fields = {"assigned_user_id": "19x1", **_resolved(element, known)}
+    handle = str(fields.pop("handle", ""))
+    times = {name: str(fields.pop(name)) for name in _TIMES if name in fields}
     if module == "Products" and not fields.pop("bare", False):
         fields = {**dict.fromkeys(TAX_NAMES, "0"), **fields}
     try:
-        return str(service.records.create(service.people.users["admin"], module, fields)["id"])
+        id = str(service.records.create(service.people.users["admin"], module, fields)["id"])
     except WsError as error:
         raise ValueError(f"{module}: {error.message}. What to do: correct the record.") from error
+    row = service.store.find(id)
+    if row is not None and times:
+        service.store.change(row, {**dict.fromkeys(_TIMES, min(times.values())), **times})
+    return id, handle
+
+
+def _resolved(element: Json, known: dict[str, str]) -> Json:
+    """The element with `@name` replaced by ids, in its lines as well."""
+    found: Json = {}
+    for name, value in element.items():
+        if isinstance(value, str) and value.startswith("@"):
+            if value[1:] not in known:
+                raise ValueError(
+                    f"{name}: nothing was loaded as {value[1:]!r}. What to do: load it before, in the same call."
+                )
+            found[name] = known[value[1:]]
+        elif name == "LineItems" and isinstance(value, list):
+            found[name] = [_resolved(line, known) for line in value]
+        else:
+            found[name] = value
+    return found

@@ -12,6 +12,8 @@ DISPLAY_ERRORS = ("off", "on", "notices")
 class Switches:
     """`php`: 8 breaks convertlead, sync, logout and retrieve_inventory (HTTP 500, empty), 7 lets them work.
     `unique_account_names`: a second account of the same name is refused with code 0.
+    `unique_external_id`: the field cf_external_id is unique too, on every module. As in vtiger's own check, a record is
+    refused when *all* unique fields of its module are equal to another's, so for accounts switch the names off as well.
     `currency_decimals`: the API user's setting, "" rounds product prices to whole units (T1).
     `revise_erases_taxes`: revising a product deletes taxes and price that are not sent again (T2).
     `orphan_invoices`: an invoice for a missing order answers 500 and leaves a shell that took stock (T6).
@@ -22,11 +24,17 @@ class Switches:
 
     php: int = 8
     unique_account_names: bool = True
+    unique_external_id: bool = False
     currency_decimals: str = "2"
     revise_erases_taxes: bool = True
     orphan_invoices: bool = True
     serialise_sessions: bool = False
     display_errors: str = "off"
+
+    def unique_fields(self, module: str) -> list[str]:
+        """The fields of a module that are made unique."""
+        names = ["accountname"] if module == "Accounts" and self.unique_account_names else []
+        return [*names, "cf_external_id"] if self.unique_external_id else names
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -19,7 +19,7 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from connectors.roles import Ref, Written
+from connectors.roles import Ref, Tier, Written
 from core.clock import Clock
 from core.errors import Ambiguous, LeaseLost, RetryLater
 from core.keys import Change, Key
@@ -75,6 +75,9 @@ class SimulatedCrm:
 
     def capabilities(self) -> Capabilities:
         return Capabilities()
+
+    def creation(self, kind: str) -> Tier:
+        return Tier.NOTHING
 
     def land(self) -> None:
         """What is late and due now happens."""
@@ -293,6 +296,7 @@ def test_r22_any_order_of_events(tmp_path: Path, case: MakeCase, seed: int) -> N
     template = tmp_path / "template.db"
     ledger = Ledger.open(f"sqlite:///{template}")
     migrate.upgrade(ledger.db)
+    ledger.flows.set("orders", "live")
     ledger.close()
     steps: list[int] = []
     machine = type("SeededCore", (Core,), {"template": template, "steps": steps})

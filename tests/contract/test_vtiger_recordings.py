@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,6 +21,7 @@ import pytest
 from connectors.http import Call, guarded
 from connectors.vtiger import VtigerSettings, build, verify
 from connectors.vtiger.client import Client
+from connectors.vtiger.standing import disturbed
 from core.errors import Ambiguous, Held, OrderwireError, RetryLater
 from core.secrets import SecretRef
 
@@ -90,7 +92,6 @@ TOTAL = len(SINGLE) + len(EXAMPLES) + len(CORPUS)
 
 NEVER_CALLED = {
     "update": "the connector changes records by revise: update demands every field, and a round trip fails on invoicestatus",
-    "delete": "the connector deletes nothing",
     "logout": "the connector does not log out: vtiger 8.2 dies of it, and sessions end by themselves",
     "extendsession": "a session that is over is renewed by logging in",
     "sync": "broken on PHP 8 and blind for other people's records: the connector polls by query",
@@ -257,9 +258,10 @@ def _same_request(exchange: Exchange, method: str, params: Json) -> None:
 
 SESSION_OVER = {"188-query-no-session", "198-query-after-logout", "199-session-expired-gc"}
 LOGINS = {"getchallenge", "login"}
+SINGLY = {*LOGINS, "delete"}
 
 
-@pytest.mark.parametrize("exchange", [e for e in DRIVEN if e.operation not in LOGINS], ids=lambda e: e.name)
+@pytest.mark.parametrize("exchange", [e for e in DRIVEN if e.operation not in SINGLY], ids=lambda e: e.name)
 def test_driven(exchange: Exchange, record_property: Callable[[str, object], None]) -> None:
     record_property("exchanges", f"vtiger/{TOTAL}")
     wire = Wire(exchange, BY_NAME["196-after-logout"])
@@ -333,6 +335,50 @@ def test_logins(exchange: Exchange, record_property: Callable[[str, object], Non
     if exchange.operation == "login":
         assert set(params) == set(exchange.params)
         assert len(params["accessKey"]) == 32
+
+
+DELETES = [exchange for exchange in DRIVEN if exchange.operation == "delete"]
+
+
+@pytest.mark.parametrize("exchange", DELETES, ids=lambda e: e.name)
+def test_deletes(exchange: Exchange, record_property: Callable[[str, object], None]) -> None:
+    """A refusal means gone or not allowed: a look tells which, and gone is fine."""
+    record_property("exchanges", f"vtiger/{TOTAL}")
+    answer = exchange.answer
+    assert answer is not None
+    wire = Wire(exchange, BY_NAME["225-retrieve-deleted"])
+    with guarded(Guard()):
+        client(wire).delete("any", exchange.params["id"])
+    _same_request(exchange, *wire.asked[2])
+    looked = [params["id"] for _, params in wire.of("retrieve")]
+    assert looked == ([] if answer["success"] else [exchange.params["id"]])
+
+
+def test_a_delete_that_is_not_allowed_is_held() -> None:
+    wire = Wire(BY_NAME["223-delete-missing"], BY_NAME["131-so-retrieve-after-approve"])
+    with guarded(Guard()), pytest.raises(Held, match="does not let us delete"):
+        client(wire).delete("SalesOrder", "6x49")
+
+
+def test_a_delete_without_an_answer_is_ambiguous() -> None:
+    wire = Wire(BY_NAME["171-invoice-create-bad-so"])  # an empty 500
+    with guarded(Guard()), pytest.raises(Ambiguous):
+        client(wire).delete("Invoice", "7x50")
+    assert len(wire.of("delete")) == 1
+
+
+def test_a_revise_of_the_header_keeps_lines_and_total() -> None:
+    """Recorded one after the other on one order: three changes of its status, then one of its lines."""
+    names = (
+        "129-so-full-create",
+        "130-so-revise-status-approved",
+        "131-so-retrieve-after-approve",
+        "132-so-revise-status-delivered",
+        "135-so-revise-lineitems",
+    )
+    answers = [(BY_NAME[name].answer or {})["result"] for name in names]
+    found = [[one.field for one in disturbed(*pair)] for pair in pairwise(answers)]
+    assert found == [[], [], [], ["LineItems", "hdnGrandTotal"]]
 
 
 def test_two_refusals_are_wrong_credentials() -> None:

@@ -340,6 +340,8 @@ def test_the_fingerprint_follows_what_would_be_written_and_calls_nobody() -> Non
         crm.payload_fingerprint(parts, replace(REFS, contact="12x2")),
     ]
     assert len({same, *others}) == 5
+    # As links have it since before ownership could be configured: another digest would write every order once more.
+    assert same == "46eaf90a6d1bed526e1f9e02c860923ffc1e16a608422cdc5974380ea7dc53cb"
     assert install.fake.operations() == []
 
 
@@ -582,8 +584,75 @@ def test_whether_leads_can_be_converted_is_found_out_once() -> None:
     assert found.converts_leads
     assert found.moves_stock_on_invoice
     assert found.lane_kinds == {"order", "invoice"}
-    assert set(found.tiers.values()) == {Tier.NOTHING}
     assert install.fake.operations().count("convertlead") == 1
+
+
+def described(module: str, unique: tuple[str, ...], **over: Any) -> Any:
+    """The recorded description with these fields made unique in vtiger's Duplicate Prevention, and further changes."""
+
+    def answer(params: Json) -> Json:
+        found = describe(params)
+        if params["elementType"] == module:
+            for field in found["fields"]:
+                field["isunique"] = field["name"] in unique
+            found |= over
+        return found
+
+    return answer
+
+
+@pytest.mark.parametrize("kind", ["account", "contact", "lead", "order", "invoice", "conversion"])
+def test_as_installed_vtiger_takes_doubles_of_everything(kind: str) -> None:
+    """The recorded descriptions: only the name of organizations is unique, which says nothing about our id."""
+    assert connector(Install().fake).creation(kind) is Tier.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("unique", "over", "tier"),
+    [
+        (("cf_external_id",), {}, Tier.REFUSES_DUPLICATES),
+        (("cf_external_id", "subject"), {}, Tier.NOTHING),  # all of them have to be equal
+        (("subject",), {}, Tier.NOTHING),
+        (("cf_external_id",), {"allowDuplicates": True}, Tier.NOTHING),
+        (("cf_external_id",), {"allowDuplicates": None}, Tier.NOTHING),  # before vtiger 7.2 it says nothing
+    ],
+)
+def test_how_strong_creation_is_comes_from_the_description(unique: tuple[str, ...], over: Json, tier: Tier) -> None:
+    install = Install()
+    install.fake.answers["describe"] = described("SalesOrder", unique, **over)
+    crm = connector(install.fake, trust_unique=True)
+    with guarded(NoWrites()):
+        assert [crm.creation("order") for _ in range(3)] == [tier] * 3
+        assert crm.creation("invoice") is Tier.NOTHING
+    assert install.fake.operations().count("describe") == 2, "asked once a module"
+
+
+def test_a_unique_field_is_relied_upon_only_where_that_was_asked_for() -> None:
+    """vtiger looks for the duplicate before it saves, and locks nothing."""
+    install = Install()
+    install.fake.answers["describe"] = described("SalesOrder", ("cf_external_id",))
+    assert connector(install.fake).creation("order") is Tier.NOTHING
+
+
+def test_a_unique_field_that_nobody_may_edit_is_not_compared() -> None:
+    install = Install()
+
+    def answer(params: Json) -> Json:
+        found: Json = described("SalesOrder", ("cf_external_id",))(params)
+        next(field for field in found["fields"] if field["name"] == "cf_external_id")["editable"] = False
+        return found
+
+    install.fake.answers["describe"] = answer
+    assert connector(install.fake, trust_unique=True).creation("order") is Tier.NOTHING
+
+
+def test_check_says_how_strong_creation_is() -> None:
+    install = Checked()
+    install.fake.answers["describe"] = described("SalesOrder", ("cf_external_id",))
+    found = {finding.subject: finding for finding in connector(install.fake, trust_unique=True).check()}
+    assert found["creating Sales Order"].message.startswith("tier B: vtiger refuses a second one")
+    assert found["creating Invoice"].message.startswith("tier C: vtiger takes a second one")
+    assert found["creating Contacts"].level == "ok"
 
 
 @pytest.mark.parametrize(

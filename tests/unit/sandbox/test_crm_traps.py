@@ -20,6 +20,30 @@ def test_account_names_are_unique_until_switched_off(wire: Wire) -> None:
     assert wire.create("Accounts", accountname="MULLER", assigned_user_id="19x1")["success"]
 
 
+def test_a_record_is_refused_when_all_unique_fields_are_equal(wire: Wire) -> None:
+    def account(name: str, id: str) -> bool:
+        made = wire.create("Accounts", accountname=name, cf_external_id=id, assigned_user_id="19x1")
+        assert made["success"] or made["error"]["code"] == 0
+        return bool(made["success"])
+
+    def unique() -> set[str]:
+        fields = wire.get("describe", elementType="Accounts")["result"]["fields"]
+        return {field["name"] for field in fields if field.get("isunique")}
+
+    assert unique() == {"accountname"}
+    wire.http.post("/sandbox/switches", json={"unique_external_id": True}).raise_for_status()
+    assert unique() == {"accountname", "cf_external_id"}
+    assert account("A", "W-1")
+    assert account("A", "W-2")
+    assert account("B", "W-1")
+    assert not account("a", "w-1")
+    wire.http.post("/sandbox/uniqueness", json={"account_names": False}).raise_for_status()
+    assert unique() == {"cf_external_id"}
+    assert not account("C", "W-2")
+    assert account("C", "")
+    assert account("D", ""), "empty ones are not compared"
+
+
 def test_a_revised_product_loses_its_taxes_and_then_they_do_not_count(wire: Wire) -> None:
     account, product = _account(wire), wire.product("OF-100")
     line = {"productid": product, "quantity": "1", "listprice": "100", "tax1": "19"}
