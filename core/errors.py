@@ -105,6 +105,10 @@ class ConfigurationProblem(OrderwireError):
     error_class = "configuration"
 
 
+UNSIGNED: Final = "unsigned"
+"""`detail` of what nobody signed at all: it comes from anybody, and says nothing about the secret."""
+
+
 class Rejected(OrderwireError):
     """A delivery that is not accepted (unsigned, too large, too old): `status` is the HTTP status to answer."""
 
@@ -120,3 +124,15 @@ class LeaseLost(OrderwireError):
     """Our lease on the job (or on a lane) is over: somebody else may be at work. Stop at once, write nothing."""
 
     error_class = "lease lost"
+
+
+class NotLive(OrderwireError):
+    """A write was about to happen for a flow that is rehearsed or paused: the transport refused it."""
+
+    error_class = "rehearsal"
+
+    def __init__(self, flow: str, connection: str) -> None:
+        super().__init__(
+            f"Nothing was written: the flow {flow} is not live. What to do: `orderwire flow live {flow}` when you are ready.",
+            detail=f"a write to {connection}",
+        )

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 MAX_DEPTH = 60
+BOM = b"\xef\xbb\xbf"
+"""Some servers put it before their JSON."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -32,11 +34,9 @@ def _integer(text: str) -> int:
 def _check_depth(value: object, depth: int = 0) -> None:
     if depth > MAX_DEPTH:
         raise ValueError(f"nested more than {MAX_DEPTH} deep")
-    if isinstance(value, dict):
-        for item in value.values():
-            _check_depth(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        if isinstance(item, dict | list):  # most are not, and a call for each of them costs more than parsing
             _check_depth(item, depth + 1)
 
 

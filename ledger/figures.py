@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from core.clock import from_micros, to_micros
 from core.keys import Key
 from ledger import tables as t
 from ledger.database import SECOND, Database
+from ledger.flows import REHEARSED
 
 CHUNK: Final = 300
 """Values in one IN list."""
@@ -48,6 +49,15 @@ class ScheduleView:
     last_outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A record with the number that people call it, and its raw state."""
+
+    key: Key
+    number: str
+    raw: bytes | None
+
+
 class Figures:
     """Reading only."""
 
@@ -58,7 +68,9 @@ class Figures:
         """Jobs that wait for this target; with `since` only those whose record wanted it by that moment or later and
         that failed or were never tried.
         """
-        query = sa.select(sa.func.count().label("number")).where(t.job.c.target == target, t.job.c.state == "waiting")
+        query = sa.select(sa.func.count().label("number")).where(
+            t.job.c.target == target, t.job.c.state == "waiting", t.job.c.error_class != REHEARSED
+        )
         if since is not None:
             query = query.where(t.job.c.updated_at >= to_micros(since))
         return int(self.db.rows(query)[0].number)
@@ -134,6 +146,26 @@ class Figures:
             .limit(1)
         )
         return from_micros(rows[0].received_at) if rows else None
+
+    def records_since(self, connection: str, kind: str, since: datetime) -> Iterator[Numbered]:
+        """Records of this kind that changed here since, a few at a time."""
+        table, last = t.record.c, ""
+        query = sa.select(table.record_id, table.number, table.raw).where(
+            table.connection == connection, table.kind == kind, table.updated_at >= to_micros(since)
+        )
+        while rows := self.db.rows(query.where(table.record_id > last).order_by(table.record_id).limit(CHUNK)):
+            for row in rows:
+                yield Numbered(Key(connection, kind, row.record_id), row.number, row.raw)
+            last = rows[-1].record_id
+
+    def known_numbers(self, connection: str, numbers: Sequence[str]) -> set[str]:
+        """Those of the numbers that a record of this connection has."""
+        found: set[str] = set()
+        for start in range(0, len(numbers), CHUNK):
+            some = numbers[start : start + CHUNK]
+            query = sa.select(t.record.c.number).where(t.record.c.connection == connection, t.record.c.number.in_(some))
+            found |= {row.number for row in self.db.rows(query)}
+        return found
 
     def received_per_hour(self, connection: str, *, since: datetime) -> dict[datetime, int]:
         """Records first heard of in each hour (its beginning, UTC); hours without any are absent."""

@@ -33,7 +33,6 @@ class ConnectionState:
     out_for: float
     """Seconds since the first fault of the present outage; 0: none."""
     last_success_at: datetime | None
-    last_delivery_at: datetime | None
 
 
 class States:
@@ -94,10 +93,6 @@ class States:
             },
         )
 
-    def delivered(self, connection: str) -> None:
-        """A genuine delivery came in."""
-        self._upsert(connection, {"last_delivery_at": self.db.now})
-
     def pause(self, connection: str, seconds: float | None) -> None:
         """A person's pause; None ends it."""
         self._upsert(connection, {"paused_until": None if seconds is None else self.db.now + int(seconds * SECOND)})
@@ -131,7 +126,6 @@ class States:
                 faults=row.faults,
                 out_for=(self.db.micros() - row.blocked_since) / SECOND if row.faults and row.blocked_since else 0.0,
                 last_success_at=from_micros(row.last_success_at) if row.last_success_at else None,
-                last_delivery_at=from_micros(row.last_delivery_at) if row.last_delivery_at else None,
             )
             for row in self.db.rows(query)
         ]

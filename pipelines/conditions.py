@@ -7,7 +7,7 @@ from typing import Final
 
 from core.money import show
 from ledger.alerts import Alert, Condition
-from pipelines import silence
+from pipelines import gaps, silence
 from pipelines.context import Context
 
 GRACE: Final = 60.0
@@ -62,7 +62,7 @@ RULES: Final[dict[str, Rule]] = {"connection/": connections, "held/": held, "sch
 """Prefix of the causes -> who computes them."""
 
 
-SLOW_RULES: Final[dict[str, Rule]] = {"silence/": silence.conditions}
+SLOW_RULES: Final[dict[str, Rule]] = {"silence/": silence.conditions, "gaps/": gaps.conditions}
 """The same for what needs a longer look, and not every ten seconds."""
 
 

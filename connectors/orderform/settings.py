@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from connectors.roles import Numbering
 from core.secrets import SecretRef
 from core.settings import ConnectionSettings
 from mapping.fields import FieldRule
@@ -18,6 +19,8 @@ class OrderFormSettings(ConnectionSettings):
     webhook_secrets: tuple[SecretRef, ...] = ()
     """Standard Webhooks secrets (`whsec_` and base64), all that are valid at present. None: the endpoint does not
     exist."""
+    numbers: Numbering = "auto"
+    """sequential: a missing order number is a missing order. auto: so it is where the numbers look like it."""
     channel: str = "web"
     """Where the order names none."""
     fields: dict[str, FieldRule] = Field(default_factory=dict)

@@ -13,17 +13,17 @@ from typing import Any, Final
 from connectors.http import Http
 from connectors.orderform.settings import OrderFormSettings
 from connectors.orderform.signature import decode_secret, genuine, live_keys
-from connectors.roles import Finding, Page, Request
+from connectors.roles import Finding, Numbering, Page, Repair, Request
 from core.clock import Clock, parse_utc
-from core.errors import ConfigurationProblem, Held, NotThere, Rejected
-from core.jsontext import fingerprint, loads
+from core.errors import UNSIGNED, ConfigurationProblem, NotThere, Rejected
+from core.jsontext import BOM, fingerprint, loads
 from core.keys import Change, Key, content_hash
 from mapping.canonical.order import SalesOrder
 from mapping.fields import CustomFields
 from mapping.orderform import ID, MOMENT, FormOptions, order_from_orderform
-from mapping.reading import clean, fault
+from mapping.reading import clean
+from mapping.stored import of_record, stored
 
-BOM: Final = b"\xef\xbb\xbf"
 SCHEMA: Final = Path(__file__).with_name("schema.json")
 
 
@@ -58,6 +58,7 @@ class OrderForm:
                 "ago. What to do: compare the secret in the shop with webhook_secrets, and both clocks.",
                 status=401,
                 reason="signature",
+                detail="" if request.headers.get("webhook-signature") else UNSIGNED,
             )
         return (self._change(request),)
 
@@ -117,19 +118,8 @@ class OrderForm:
         return None
 
     def order(self, key: Key, raw: bytes) -> SalesOrder:
-        try:
-            body = loads(raw.removeprefix(BOM))
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise Held(
-                "What is stored for this order is not a JSON object. What to do: have the shop send the order again.",
-                error_class="mapping",
-            )
-        order = order_from_orderform(body, self._options)
-        if order.key != key:
-            raise fault("order.id", order.key.id, f"is not the id of this record ({key.id})", "report this as a bug")
-        return order
+        body = stored(raw, "have the shop send the order again")
+        return of_record(key, order_from_orderform(body, self._options), "order.id")
 
     def check(self) -> Sequence[Finding]:
         references = self._settings.webhook_secrets
@@ -149,6 +139,18 @@ class OrderForm:
 
     def webhook_status(self) -> Sequence[Finding]:
         return ()
+
+    def repairs(self, *, renew_secret: bool = False) -> Sequence[Repair]:
+        """The shop's developer holds the other end."""
+        return ()
+
+    def repair(self, repair: Repair) -> Finding:
+        raise ConfigurationProblem(
+            f"Nothing can be changed in {self.name} from here. What to do: have the shop's developer do it."
+        )
+
+    def numbering(self, key: Key, number: str) -> Numbering:
+        return self._settings.numbers
 
     def schema(self) -> Mapping[str, Any] | None:
         return _schema()

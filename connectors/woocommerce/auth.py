@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Any
 
 import httpx
 from oauthlib.oauth1 import SIGNATURE_HMAC_SHA256, SIGNATURE_TYPE_QUERY, Client
@@ -34,14 +35,15 @@ class OAuth1(httpx.Auth):
         self._key, self._secret = key, secret
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign the address. This connector only reads (client.py), so the method is always GET."""
+        """Sign method and address (a JSON body is no part of it)."""
         client = Client(
             self._key.get(),
             client_secret=self._secret.get(),
             signature_method=SIGNATURE_HMAC_SHA256,
             signature_type=SIGNATURE_TYPE_QUERY,
         )
-        uri, _, _ = client.sign(str(request.url), http_method="GET")
+        method: Any = request.method  # any word that HTTP has
+        uri, _, _ = client.sign(str(request.url), http_method=method)
         request.url = httpx.URL(uri)
         yield request
 

@@ -11,10 +11,9 @@ from typing import Any, Final
 import httpx
 
 from connectors.http import Http
-from core.errors import NotThere, RetryLater
-from core.jsontext import loads
+from core.errors import ConfigurationProblem, NotThere, RetryLater
+from core.jsontext import BOM, loads
 
-BOM: Final = b"\xef\xbb\xbf"
 # What WooCommerce says of a record that does not exist. Any other 404 is about the interface, not about the record.
 _NO_SUCH_RECORD: Final = "invalid_id"
 
@@ -32,7 +31,7 @@ class Answer:
 
 
 class Client:
-    """Reads from the shop. This connector never writes there."""
+    """Reads from the shop; the one thing that is ever written there is a webhook (subscriptions.py)."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
@@ -42,13 +41,7 @@ class Client:
         rest.
         """
         response = self._http.read(operation, "GET", path, params=dict(params or {}))
-        if response.status_code == 404:
-            raise self._not_found(operation, response)
-        if response.status_code >= 300:
-            raise self._strange(
-                operation, f"it redirects (HTTP {response.status_code})", "use the shop's final address as `url`"
-            )
-        body = self._parse(operation, response)
+        body = self._body(operation, response)
         headers = response.headers
         return Answer(
             body,
@@ -56,6 +49,20 @@ class Client:
             _number(headers.get("x-wp-totalpages")),
             _date(headers.get("date")),
         )
+
+    def send(self, operation: str, method: str, path: str, body: Mapping[str, Any]) -> Any:
+        """One write; the record as the shop keeps it now. Raises ConfigurationProblem where the key may only read."""
+        try:
+            response = self._http.write(operation, method, path, json=body)
+        except RetryLater as error:
+            if error.cause != "auth":
+                raise
+            raise ConfigurationProblem(
+                f"{self._http.connection} does not let our key write. What to do: in WooCommerce > Settings > Advanced > REST "
+                "API set its permission to Read/Write for as long as this takes, its user being one who may manage the shop.",
+                detail=error.detail,
+            ) from None
+        return self._body(operation, response)
 
     def get_rows(self, operation: str, path: str, params: Params) -> Answer:
         """A listing: `body` is a list of objects."""
@@ -65,6 +72,15 @@ class Client:
                 operation, "it answered something that is not a list", "see what stands before the shop's API"
             )
         return answer
+
+    def _body(self, operation: str, response: httpx.Response) -> Any:
+        if response.status_code == 404:
+            raise self._not_found(operation, response)
+        if response.status_code >= 300:
+            raise self._strange(
+                operation, f"it redirects (HTTP {response.status_code})", "use the shop's final address as `url`"
+            )
+        return self._parse(operation, response)
 
     def _parse(self, operation: str, response: httpx.Response) -> Any:
         try:

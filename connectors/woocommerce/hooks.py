@@ -16,9 +16,8 @@ from typing import Any, Final
 
 from connectors.roles import Request
 from connectors.woocommerce.changes import content_of, id_of, is_order, may_be_order, moment_of, number_of
-from connectors.woocommerce.client import BOM
-from core.errors import ConfigurationProblem, Rejected
-from core.jsontext import loads
+from core.errors import UNSIGNED, ConfigurationProblem, Rejected
+from core.jsontext import BOM, loads
 from core.keys import Change, Key, content_hash
 from core.secrets import SecretRef
 
@@ -63,18 +62,19 @@ def sign(secret: bytes, body: bytes) -> bytes:
 
 def _verify(signature: str | None, body: bytes, secrets: Sequence[bytes]) -> None:
     if not signature:
-        raise _rejected("carries no signature")
+        raise _rejected("carries no signature", UNSIGNED)
     given = signature.encode("utf-8", "replace")
     # Every secret is tried, so that the time does not tell which one is right.
     if not any([hmac.compare_digest(sign(secret, body), given) for secret in secrets]):  # noqa: C419
         raise _rejected("is signed with another secret")
 
 
-def _rejected(what: str) -> Rejected:
+def _rejected(what: str, detail: str = "") -> Rejected:
     return Rejected(
         f"The delivery {what}. What to do: use the same secret in the shop's webhook and in webhook_secrets.",
         status=401,
         reason="signature",
+        detail=detail,
     )
 
 

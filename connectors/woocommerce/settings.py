@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from connectors.roles import Numbering
 from core.secrets import SecretRef
 from core.settings import ConnectionSettings
 from mapping.canonical.order import OrderStatus
@@ -17,9 +18,9 @@ from mapping.woocommerce import Metadata
 def _address(url: str) -> str:
     parts = urlsplit(url.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("the shop's address begins with https:// (or http://), for example https://shop.example")
+        raise ValueError("an address begins with https:// (or http://), for example https://shop.example")
     if parts.query or parts.fragment or parts.username:
-        raise ValueError("the shop's address has no user, `?` or `#`; keys go into consumer_key and consumer_secret")
+        raise ValueError("the address has no user, `?` or `#`; keys go into consumer_key and consumer_secret")
     return url.strip().rstrip("/")
 
 
@@ -34,6 +35,11 @@ class WooCommerceSettings(ConnectionSettings):
     webhook_secrets: tuple[SecretRef, ...] = ()
     """All that are valid at present (two while one replaces the other). None: the shop cannot reach us, we only ask
     it."""
+    deliver_to: Annotated[str, AfterValidator(lambda url: _address(url) if url else "")] = ""
+    """Our own address as the shop sees it, without `/hooks`: `doctor` compares the webhooks with it and creates them with it."""
+    numbers: Numbering = "auto"
+    """sequential: a missing order number is a missing order. auto: so it is where a plugin numbers the orders; the ids that
+    WooCommerce itself gives are shared with products, pages and pictures, and prove nothing."""
     auth: Literal["auto", "basic", "oauth1"] = "auto"
     """auto: Basic over https, OAuth 1.0a over plain http (WooCommerce takes nothing else there)."""
     verify_tls: bool = True

@@ -1,4 +1,4 @@
-"""WooCommerce in the role of a store (connectors.roles.Store). It never writes to the shop."""
+"""WooCommerce in the role of a store (connectors.roles.Store). Of the shop's records it writes none."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.http import Http
-from connectors.roles import Finding, Page, Request
+from connectors.roles import Finding, Numbering, Page, Repair, Request
 from connectors.woocommerce import hooks
 from connectors.woocommerce.changes import fetched, id_of, number_of
 from connectors.woocommerce.checks import Checks
-from connectors.woocommerce.client import BOM, Client
+from connectors.woocommerce.client import Client
 from connectors.woocommerce.settings import WooCommerceSettings
+from connectors.woocommerce.subscriptions import Subscriptions
 from connectors.woocommerce.walk import BY_CREATED, BY_MODIFIED, SECOND, By, Step, Walk, wire_time
 from core.clock import Clock, parse_utc
 from core.errors import ConfigurationProblem, Held, NotThere
-from core.jsontext import loads
 from core.keys import Change, Key
 from mapping.canonical.order import SalesOrder
 from mapping.fields import CustomFields
-from mapping.reading import fault
+from mapping.stored import of_record, stored
 from mapping.woocommerce import WooOptions, order_from_woocommerce
 
 # `any` leaves trashed orders out, and combined with other words it wins: two listings, each with its own place in the
@@ -42,7 +42,8 @@ class WooCommerce:
         self._http = http
         self._client = Client(http)
         self._clock = clock
-        self._checks = Checks(self._client, settings, clock)
+        self._subscriptions = Subscriptions(self._client, settings)
+        self._checks = Checks(self._client, settings, self._subscriptions, clock)
         self._options = WooOptions(
             connection=settings.name,
             metadata=settings.metadata,
@@ -106,25 +107,24 @@ class WooCommerce:
         return self._search(wanted) if wanted else None
 
     def order(self, key: Key, raw: bytes) -> SalesOrder:
-        try:
-            body = loads(raw.removeprefix(BOM))
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise Held(
-                "What is stored for this order is not a JSON object. What to do: fetch the order again by its number.",
-                error_class="mapping",
-            )
-        order = order_from_woocommerce(body, self._options)
-        if order.key != key:
-            raise fault("id", order.key.id, f"is not the id of this record ({key.id})", "report this as a bug")
-        return order
+        body = stored(raw, "fetch the order again by its number")
+        return of_record(key, order_from_woocommerce(body, self._options), "id")
 
     def check(self) -> Sequence[Finding]:
         return self._checks.check()
 
     def webhook_status(self) -> Sequence[Finding]:
-        return self._checks.webhooks()
+        return self._subscriptions.status()
+
+    def repairs(self, *, renew_secret: bool = False) -> Sequence[Repair]:
+        return self._subscriptions.repairs(renew_secret=renew_secret)
+
+    def repair(self, repair: Repair) -> Finding:
+        return self._subscriptions.repair(repair)
+
+    def numbering(self, key: Key, number: str) -> Numbering:
+        """WooCommerce's own number is the id, which orders share with products, pages and pictures: it has gaps by nature."""
+        return "free" if self._settings.numbers == "auto" and number == key.id else self._settings.numbers
 
     def schema(self) -> Mapping[str, Any] | None:
         return None

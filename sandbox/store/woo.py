@@ -19,7 +19,9 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 from oauthlib.oauth1.rfc5849 import signature as oauth
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -31,6 +33,12 @@ VERSION = "10.0.2"
 AGENT = f"WooCommerce/{VERSION} Hookshot (WordPress/6.8.2)"
 _SOURCE = "https://shop.example/"
 _CLOCK_SECONDS = 15 * 60
+MOST_FAILURES = 7
+_HOOKS = {
+    "order.created": ["woocommerce_new_order"],
+    "order.updated": ["woocommerce_update_order", "woocommerce_order_refunded"],
+    "order.deleted": ["wp_trash_post", "woocommerce_trash_order"],
+}
 _VERIFIERS = {"HMAC-SHA1": oauth.verify_hmac_sha1, "HMAC-SHA256": oauth.verify_hmac_sha256}
 _ORDER_BY = {"date": "date_created_gmt", "modified": "date_modified_gmt", "id": "id"}
 
@@ -38,7 +46,8 @@ _ORDER_BY = {"date": "date_created_gmt", "modified": "date_modified_gmt", "id": 
 @dataclass(slots=True)
 class WooShop:
     """The shop behind the face. `basic_over_http`: real shops take Basic over TLS (or a proxy that says so) only.
-    `refunds` by order id; `webhooks` as the shop lists them.
+    `refunds` by order id; `webhooks` as the shop lists them, `secrets` and `failures` (in a row) by their id. `writable`: the key
+    has the permission Read/Write.
     """
 
     consumer_key: str = "ck_sandbox"
@@ -47,6 +56,9 @@ class WooShop:
     orders: dict[int, Json] = field(default_factory=dict)
     refunds: dict[int, list[Json]] = field(default_factory=dict)
     webhooks: list[Json] = field(default_factory=list)
+    secrets: dict[int, str] = field(default_factory=dict)
+    failures: dict[int, int] = field(default_factory=dict)
+    writable: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     nonces: set[tuple[str, str]] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
@@ -57,6 +69,53 @@ class WooShop:
             self.orders[int(order["id"])] = order
             if refunds is not None:
                 self.refunds[int(order["id"])] = list(refunds)
+
+    def announce(self, topic: str, order: Json) -> list[int]:
+        """Deliver to every live webhook of this topic, once and never again; the statuses (0: nobody there). What fails
+        seven times in a row is disabled, as it was seen on the wire.
+        """
+        statuses = []
+        for hook in [hook for hook in self.webhooks if hook["status"] == "active" and hook["topic"] == topic]:
+            id = int(hook["id"])
+            status = _post(hook["delivery_url"], *delivery(order, topic, self.secrets.get(id, ""), webhook_id=id))
+            statuses.append(status)
+            self.failures[id] = 0 if 200 <= status < 300 else self.failures.get(id, 0) + 1
+            if self.failures[id] >= MOST_FAILURES:
+                hook["status"] = "disabled"
+        return statuses
+
+    def subscribe(self, wanted: Json) -> Json:
+        """A new webhook as the shop shows it, never with its secret; the other side is pinged."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        with self.lock:
+            id = max((int(hook["id"]) for hook in self.webhooks), default=0) + 1
+            resource, _, event = wanted["topic"].partition(".")
+            hook = {
+                "id": id,
+                "name": wanted.get("name", ""),
+                "status": wanted.get("status", "active"),
+                "topic": wanted["topic"],
+                "resource": resource,
+                "event": event,
+                "hooks": _HOOKS.get(wanted["topic"], []),
+                "delivery_url": wanted["delivery_url"],
+                "date_created": now,
+                "date_created_gmt": now,
+                "date_modified": None,
+                "date_modified_gmt": None,
+            }
+            self.webhooks.append(hook)
+            self.secrets[id] = wanted.get("secret", "")
+        _post(hook["delivery_url"], *ping(id))
+        return hook
+
+    def change(self, hook: Json, wanted: Json) -> Json:
+        """Another status, address or secret. The count of failures stays until a delivery succeeds."""
+        with self.lock:
+            hook.update({name: wanted[name] for name in ("name", "status", "delivery_url") if name in wanted})
+            if "secret" in wanted:
+                self.secrets[int(hook["id"])] = wanted["secret"]
+        return hook
 
 
 # --- deliveries ----------------------------------------------------------------------------------------------------------
@@ -92,6 +151,14 @@ def ping(webhook_id: int = 1) -> tuple[dict[str, str], bytes]:
     return headers, f"webhook_id={webhook_id}".encode()
 
 
+def _post(url: str, headers: dict[str, str], body: bytes) -> int:
+    try:
+        with httpx.Client(timeout=5.0, trust_env=False, verify=False) as client:  # noqa: S501 - made-up data
+            return client.post(url, content=body, headers=headers).status_code
+    except httpx.HTTPError:
+        return 0
+
+
 def php_json(value: Any) -> bytes:
     """JSON as wp_json_encode writes it: no spaces, escaped slashes, ASCII only."""
     return json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode()
@@ -108,8 +175,8 @@ def routes(shop: WooShop) -> list[Route]:
         Route(f"{base}/orders", face.guarded(face.listing)),
         Route(f"{base}/orders/{{id}}", face.guarded(face.one)),
         Route(f"{base}/orders/{{id}}/refunds", face.guarded(face.order_refunds)),
-        Route(f"{base}/webhooks", face.guarded(face.hooks)),
-        Route(f"{base}/webhooks/{{id}}", face.guarded(face.hook)),
+        Route(f"{base}/webhooks", face.guarded(face.hooks), methods=["GET", "POST"]),
+        Route(f"{base}/webhooks/{{id}}", face.guarded(face.hook), methods=["GET", "PUT"]),
         Route(f"{base}/system_status", face.guarded(face.status)),
         Route("/sandbox/orders", face.load, methods=["POST"]),
         Route("/sandbox/webhooks", face.load_hooks, methods=["POST"]),
@@ -128,6 +195,8 @@ class Face:
         async def guarded(request: Request) -> Response:
             self.shop.calls.append(request.url.path)
             refused = self._refusal(request)
+            if refused is None and request.method != "GET" and not self.shop.writable:
+                refused = _unauthorised("The API key provided does not have write permissions.")
             return refused if refused is not None else await handler(request)
 
         return guarded
@@ -181,6 +250,8 @@ class Face:
         return _json(self.shop.refunds.get(int(order["id"]), [])) if order else _no_such_order()
 
     async def hooks(self, request: Request) -> Response:
+        if request.method == "POST":
+            return await self._create_hook(await request.json())
         count = {"X-WP-Total": str(len(self.shop.webhooks)), "X-WP-TotalPages": "1" if self.shop.webhooks else "0"}
         return _json(self.shop.webhooks, headers=count)
 
@@ -188,7 +259,13 @@ class Face:
         found = next((hook for hook in self.shop.webhooks if str(hook["id"]) == request.path_params["id"]), None)
         if found is None:
             return _error(404, "woocommerce_rest_shop_webhook_invalid_id", "Invalid ID.")
-        return _json(found)
+        return _json(self.shop.change(found, await request.json()) if request.method == "PUT" else found)
+
+    async def _create_hook(self, wanted: Json) -> Response:
+        for name in ("topic", "delivery_url"):
+            if not wanted.get(name):
+                return _error(400, "rest_missing_callback_param", f"Missing parameter(s): {name}", {"params": [name]})
+        return _json(await run_in_threadpool(self.shop.subscribe, wanted), status=201)
 
     async def status(self, request: Request) -> Response:
         """The few facts of system_status that integrations read."""

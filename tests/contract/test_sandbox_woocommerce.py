@@ -150,3 +150,32 @@ def test_the_ping_is_the_recorded_one() -> None:
     assert body == base64.b64decode(recorded["raw_b64"])
     assert headers["Content-Type"] == recorded["headers"]["Content-Type"]
     assert not [name for name in headers if name.startswith("X-WC")]
+
+
+@pytest.mark.parametrize("name", ["02-webhook-order-created", "03-webhook-order-updated", "04-webhook-order-deleted"])
+def test_a_webhook_is_created_as_recorded(name: str) -> None:
+    """Whatever is in the recorded answer is in ours, but the links; the secret is in neither."""
+    exchange = _recorded(f"{name}.json")
+    shop = woo.WooShop(writable=True)
+    with running(store_app(shop=shop)) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        path, body = "/wp-json/wc/v3/webhooks", exchange["request"]["body"]
+        answer = client.post(path, json=body, auth=BASIC, headers=SECURE)
+        assert answer.status_code == exchange["response"]["status"]
+        wanted = {key: value for key, value in exchange["response"]["body"].items() if key != "_links"}
+        dates = {"id", "date_created", "date_created_gmt"}
+        assert set(answer.json()) == set(wanted)
+        assert [answer.json()[key] for key in wanted if key not in dates] == [
+            wanted[key] for key in wanted if key not in dates
+        ]
+        shop.writable = False
+        assert client.post(path, json=body, auth=BASIC, headers=SECURE).status_code == 401
+        assert len(shop.webhooks) == 1
+
+
+def test_seven_failures_in_a_row_disable_a_webhook() -> None:
+    """The recorded webhook was disabled after as many; nothing was ever delivered again."""
+    shop = woo.WooShop()
+    hook = shop.subscribe({"topic": "order.created", "delivery_url": "http://127.0.0.1:9/fail", "secret": "s"})
+    answered = [shop.announce("order.created", {"id": id}) for id in range(woo.MOST_FAILURES + 2)]
+    assert answered == [[0]] * woo.MOST_FAILURES + [[], []]
+    assert hook["status"] == _recorded("webhook-disabled-after-failures.json")["status"]

@@ -32,15 +32,15 @@ FIXTURES = Path(__file__).parents[1] / "fixtures" / "woocommerce"
 NOW = datetime(2026, 11, 22, 1, 36, 8, tzinfo=UTC)
 
 NOT_DRIVEN = {
-    "08-tax": "sets the recorded shop up; this connector never writes to a shop",
+    "08-tax": "sets the recorded shop up; of a shop's records this connector writes none",
     "09-product-create": "sets the recorded shop up; products are not read from the shop",
     "10-product-create2": "sets the recorded shop up; products are not read from the shop",
     "11-customer-create": "sets the recorded shop up; an order carries its customer",
     "16-refund": "a refund's own record is not read; its sum stands in the order (hook-09, 68-g)",
     "18-customers-list": "customers are not listed: modified_after is ignored there (see 61)",
     "19-products-modified": "products are not read from the shop",
-    "20-product-stock-update": "this connector never writes to a shop",
-    "23-err-dup-customer": "this connector never writes to a shop",
+    "20-product-stock-update": "of a shop's records this connector writes none",
+    "23-err-dup-customer": "of a shop's records this connector writes none",
     "25-wp-cron": "the shop's own clockwork, run by the recorder",
     "61-customers-modified-after-ignored": "the reason why customers are not listed",
     "62-customers-schema": "customers are not listed",

@@ -58,8 +58,6 @@ def test_a_pause_is_not_a_fault(ledger: Ledger) -> None:
     assert state(ledger).paused_for == pytest.approx(60, abs=2)
     ledger.states.succeeded("crm")
     assert state(ledger).paused_for > 0, "a success does not end what a person wanted"
-    ledger.states.delivered("crm")
-    assert state(ledger).last_delivery_at is not None
     ledger.states.pause("crm", None)
     assert state(ledger).paused_for == 0.0
 

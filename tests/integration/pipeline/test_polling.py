@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
 from core.errors import Rejected
 from ledger.inbox import Verdict
 from pipelines import polling
-from sandbox.serve import running
-from sandbox.store.woo import WooShop, routes
+from sandbox.store.woo import WooShop
 from tests.orders import order, person
-from tests.world import ACCESS_KEY, SkippingClock, World
+from tests.shops import shop
+from tests.world import SkippingClock, World
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -29,14 +27,6 @@ def at(minutes: float) -> str:
 
 def recent(id: int, minutes: float, **over: Any) -> dict[str, Any]:
     return order(id, modified=at(minutes), **{"date_created_gmt": at(minutes + 1), **over})
-
-
-@contextmanager
-def shop() -> Iterator[tuple[WooShop, str]]:
-    """A shop that can be asked, OAuth 1.0a on plain HTTP as WooCommerce wants it."""
-    face = WooShop(consumer_key=ACCESS_KEY, consumer_secret=ACCESS_KEY)
-    with running(Starlette(routes=routes(face))) as url:
-        yield face, url
 
 
 @pytest.fixture
@@ -104,6 +94,57 @@ def test_equal_seconds_and_a_cursor_that_survives_restarts(
     assert poll(third) == 0
     third.drain()
     assert third.counts("SalesOrder") == (16,)
+
+
+@pytest.mark.parametrize("hours", [-11, 5.5, 14])
+def test_the_shops_time_zone_moves_no_cursor(
+    make: Callable[..., World], woo: tuple[WooShop, str], hours: float
+) -> None:
+    """The shop's own dates are hours away from UTC; only those in UTC count, in what is asked and in what is kept."""
+    face, url = woo
+    settings = {"per_page": 3, "overlap": 0}
+
+    def local(id: int, minutes: float) -> dict[str, Any]:
+        there = {"date_modified": at(minutes - hours * 60), "date_created": at(minutes + 1 - hours * 60)}
+        return recent(id, minutes, **there)
+
+    for id in range(1, 8):
+        face.put(local(id, 60 - id))
+    first = asked(make, url, shop=settings)
+    assert poll(first) == 7
+    cursor = first.ledger.cursors.get(polling.cursor_name("shop"))
+    assert cursor is not None
+    assert f"any={at(53)};" in cursor
+    face.put(local(8, 52))
+    face.put(local(2, 51))
+    second = asked(make, url, shop=settings)
+    assert poll(second) == 2
+    assert poll(second) == 0
+
+
+def test_orders_that_move_between_pages_are_not_missed(
+    make: Callable[..., World], woo: tuple[WooShop, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each page an order of a page already read is changed and goes to the end: everything behind it moves up by one."""
+    face, url = woo
+    world = asked(make, url, shop={"per_page": 4, "overlap": 0})
+    for id in range(1, 41):
+        face.put(recent(id, 60 - id / 2))
+    real, moved = world.ledger.inbox.accept, iter(range(1, 6))
+
+    def accept(*args: Any, **kwargs: Any) -> Any:
+        if (id := next(moved, None)) is not None:
+            face.put(recent(id, 30 - id, status="completed"))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(world.ledger.inbox, "accept", accept)
+    assert poll(world) == 45, "forty, and five of them once more"
+    assert len(world.ledger.jobs.list(limit=100)) == 40
+    world.drain()
+    totals = world.totals()
+    assert len(totals) == 40
+    assert {world.order(id)["sostatus"] for id in range(1, 6)} == {"Delivered"}
+    assert poll(world) == 0
 
 
 def test_the_cursor_does_not_move_before_its_page_is_kept(

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
 from pipelines import reconcile
 from pipelines.reconcile import Comparison
-from sandbox.serve import running
-from sandbox.store.woo import WooShop, routes
+from sandbox.store.woo import WooShop
 from tests.orders import order, person
-from tests.world import ACCESS_KEY, SkippingClock, World
+from tests.shops import shop
+from tests.world import SkippingClock, World
 
 DAY = timedelta(days=1).total_seconds()
-
-
-@contextmanager
-def shop() -> Iterator[tuple[WooShop, str]]:
-    face = WooShop(consumer_key=ACCESS_KEY, consumer_secret=ACCESS_KEY)
-    with running(Starlette(routes=routes(face))) as url:
-        yield face, url
 
 
 @pytest.fixture
