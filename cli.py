@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console import care, config, jobs, stores
+from console import care, config, deliveries, jobs, stores
+from console import flows as flow_commands
 from console.opening import DEFAULT, PROBLEM, USAGE, File, load
 from core.errors import ConfigurationProblem, OrderwireError
 
@@ -66,11 +67,13 @@ app.command()(care.connections)
 app.command()(care.pause)
 app.command()(care.resume)
 app.command()(care.alerts)
-app.command()(care.doctor)
+app.command()(deliveries.doctor)
+app.command()(deliveries.gaps)
 app.command()(care.backup)
 app.command()(care.restore)
 app.add_typer(config_app, name="config")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(flow_commands.flow_app, name="flow")
 app.add_typer(db_app, name="db")
 
 
@@ -102,7 +105,8 @@ def _running(settings: Settings, *, upgrade: bool, log_level: str) -> Iterator[t
     ledger = Ledger.open(
         wiring.ledger_url(settings.ledger), lease=settings.ledger.lease, pool_size=settings.worker.threads + WEB_POOL
     )
-    wired = wiring.build(settings, observe=metrics.observe, clock=ledger.clock)
+    budget = wiring.budgets(settings, ledger)
+    wired = wiring.build(settings, observe=metrics.observe, budget=budget, clock=ledger.clock)
     try:
         if upgrade:
             migrate.upgrade(ledger.db)
@@ -141,12 +145,25 @@ def _serve_and_work(
 
     engine = Engine(context, threads=settings.worker.threads, tick=settings.worker.tick, local=True)
     engine.start()
+    _tell_modes(context)
     try:
         typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
         state = WebState(context, metrics, engine.nudge, settings.web.max_body, engine.trouble)
         serve(create_app(state), bound, stop)
     finally:
         engine.stop()
+
+
+def _tell_modes(context: Context) -> None:
+    """Nobody should wait for orders of a flow that writes nothing."""
+    for flow in context.flows:
+        mode = context.ledger.flows.get(flow).mode
+        if mode == "rehearse":
+            typer.echo(
+                f"{flow} is rehearsed: nothing is written. What to do: `orderwire flow live {flow}` when you are ready."
+            )
+        if mode == "paused":
+            typer.echo(f"{flow} is paused. What to do: `orderwire flow resume {flow}`.")
 
 
 @app.command()
@@ -192,6 +209,7 @@ def worker(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
     stop = _stop_on_signals()
     with _running(settings, upgrade=False, log_level=log_level) as (context, _):
         typer.echo(f"Orderwire works with {settings.worker.threads} threads; Ctrl-C ends it.")
+        _tell_modes(context)
         if not dramatiq_worker.run(context, wiring.worker_settings(settings.worker), stop):
             typer.echo("Not every job ended in time; another process takes over what was left.", err=True)
             raise typer.Exit(PROBLEM)
@@ -257,6 +275,7 @@ def demo(
         file.write_text(text, encoding="utf-8")
         settings = load(file)
         context, metrics = house.enter_context(_running(settings, upgrade=True, log_level=log_level))
+        flow_commands.set_live(context.ledger, [*context.flows], "a demonstration")
         typer.echo(f"The store:  {shop}   fill in the order form ...")
         typer.echo(f"The CRM:    {crm_at}   ... and see account, contact and order arrive")
         typer.echo(f"Its jobs:   {sys.executable} cli.py jobs list --config {file}")

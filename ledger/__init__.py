@@ -10,12 +10,16 @@ from sqlalchemy.engine import URL
 
 from core.clock import Clock
 from ledger.alerts import Alerts
+from ledger.budget import Budgets
 from ledger.database import Database, DatabaseClock
 from ledger.figures import Figures
+from ledger.flows import Flows
 from ledger.inbox import Inbox
 from ledger.jobs import Jobs
 from ledger.links import Links
 from ledger.parties import Parties
+from ledger.reviews import Reviews
+from ledger.runs import Runs
 from ledger.state import Cursors, Lanes, Schedules, States
 
 __all__ = ["Ledger"]
@@ -33,6 +37,10 @@ class Ledger:
         self.links = Links(db)
         self.parties = Parties(db)
         self.states = States(db)
+        self.budgets = Budgets(db)
+        self.flows = Flows(db)
+        self.runs = Runs(db)
+        self.reviews = Reviews(db)
         self.alerts = Alerts(db)
         self.figures = Figures(db)
         self.cursors = Cursors(db)

@@ -152,7 +152,7 @@ class Jobs:
         )
 
     def _claimable(self, job: sa.FromClause) -> Sequence[sa.ColumnElement[bool]]:
-        """Due, and its target neither blocked nor paused."""
+        """Due, and neither its target blocked or paused nor its flow paused."""
         blocked = (
             sa.select(t.connection_state.c.connection)
             .where(
@@ -161,7 +161,12 @@ class Jobs:
             )
             .exists()
         )
-        return job.c.state == "waiting", job.c.due_at <= self.db.now, ~blocked
+        resting = (
+            sa.select(t.flow_state.c.flow)
+            .where(t.flow_state.c.flow == job.c.flow, t.flow_state.c.mode == sa.literal("paused"))
+            .exists()
+        )
+        return job.c.state == "waiting", job.c.due_at <= self.db.now, ~blocked, ~resting
 
     def claim(self, worker: str, *, alone: bool = False, max_rank: int = 2) -> Claim | None:
         """The most urgent due job, now ours for the lease; None when nothing is due. One statement, on both engines."""

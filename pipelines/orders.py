@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from connectors.roles import CrmProduct, OrderRefs
+from connectors.roles import CrmProduct, OrderRefs, Ownership, Ref, Written
 from core.errors import Held, Skipped
 from core.keys import Change, Key, external_id
 from core.money import show
-from core.settings import MethodTable
+from core.settings import FlowSettings, MethodTable
 from ledger.jobs import Outcome
 from ledger.links import Link
 from mapping.canonical import LineKind, OrderStatus, SalesOrder
-from pipelines import customers, invoices, products
+from pipelines import adopted, customers, invoices, products, start
 from pipelines.customers import CustomerRefs
 from pipelines.run import Ensured, Run
 
@@ -26,6 +27,9 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
     link = run.ledger.links.get(run.flow.target, KIND, str(order.key))
     if link is None or not link.linked:
         _import_rules(run, order)
+        start.require(run, order, link)
+    elif link.origin == adopted.ORIGIN:
+        return adopted.sync(run, order, link, lambda: _update_words(run, order, link))
     _limits(run, order)
     _balanced(order)
     words = _words(run, order, products.resolve(run.context.products, run.crm, order))
@@ -43,15 +47,39 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
 
 
 def _ensure_order(run: Run, order: SalesOrder, refs: OrderRefs, link: Link | None) -> Ensured:
+    ownership = ownership_of(run.flow)
     return run.ensure(
         KIND,
         str(order.key),
-        payload_hash=run.crm.payload_fingerprint(order, refs),
+        payload_hash=run.crm.payload_fingerprint(order, refs, ownership),
         find=lambda: run.crm.find_order(refs.external_id),
         create=lambda: run.crm.create_order(order, refs),
-        update=lambda ref: run.crm.update_order(ref, order, refs),
+        update=lambda ref: run.crm.update_order(ref, order, refs, ownership),
         known=link,
     )
+
+
+def _update_words(run: Run, order: SalesOrder, link: Link) -> Ensured:
+    """Status, addresses and methods of an order that a person typed; its lines stay as they were typed."""
+    ownership = ownership_of(run.flow)
+    ownership = replace(ownership, keep=ownership.keep | adopted.NOT_OURS, fill=ownership.fill - adopted.NOT_OURS)
+    words = _words(run, order, products.resolve(run.context.products, run.crm, order))
+    run.crm.check_order_words(words, order)
+    there = Ref(link.remote_id, link.remote_number)
+    return run.ensure(
+        KIND,
+        str(order.key),
+        payload_hash=run.crm.payload_fingerprint(order, words, ownership),
+        find=lambda: [there] if run.crm.order_total(there) else [],
+        create=lambda: Written(there),  # it is linked: nothing is created
+        update=lambda ref: run.crm.update_order(ref, order, words, ownership),
+        known=link,
+    )
+
+
+def ownership_of(flow: FlowSettings) -> Ownership:
+    """What an update leaves to the CRM in this flow."""
+    return Ownership(keep=flow.ownership.parts("crm"), fill=flow.ownership.parts("empty"))
 
 
 def deleted(run: Run) -> Outcome:

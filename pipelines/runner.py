@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -13,13 +14,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from connectors.http import guarded
-from core.errors import Held, LeaseLost, NotThere, OrderwireError, RetryLater, Skipped
+from core.errors import Held, LeaseLost, NotLive, NotThere, OrderwireError, RetryLater, Skipped
 from ledger.inbox import Record
 from ledger.jobs import Claim, Outcome, State
-from pipelines import orders
+from pipelines import orders, standing
 from pipelines.context import Context
 from pipelines.health import Health
 from pipelines.leases import Leases
+from pipelines.rehearsal import Rehearsal
 from pipelines.run import Run
 
 log = structlog.get_logger(__name__)
@@ -62,8 +64,8 @@ class Runner:
         run: Run | None = None
         failed = ""
         try:
-            run = Run(self.context, claim)
-            with guarded(run), self.leases.watch(run):
+            run = self._begin(claim)
+            with self._called_by(run), self.leases.watch(run):
                 outcome = self._converge(run)
         except OrderwireError as error:
             outcome = self._of_error(claim, error)
@@ -91,6 +93,14 @@ class Runner:
         self._tell_health(run, failed)
         return replace(outcome, warnings=tuple(run.warnings), calls=[_call(call) for call in map(asdict, run.calls)])
 
+    def _begin(self, claim: Claim) -> Run:
+        live = self.context.ledger.flows.get(claim.flow).live
+        return Run(self.context, claim) if live else Rehearsal(self.context, claim)
+
+    def _called_by(self, run: Run) -> AbstractContextManager[None]:
+        """Its calls: under its guard, with its rank. All its waiting for budgets must stay below what the watchdog bears."""
+        return guarded(run, live=run.claim.queue == "live", patience=run.claim.lease)
+
     def _tell_health(self, run: Run, failed: str) -> None:
         """Whoever was called and did not fail us works, however the job itself ended."""
         for connection in {call.connection for call in run.calls} - {failed}:
@@ -99,10 +109,17 @@ class Runner:
     def _converge(self, run: Run) -> Outcome:
         record = self._newest(run)
         if record.deleted:
-            return orders.deleted(run)
+            return standing.deleted(run) if isinstance(run, Rehearsal) else orders.deleted(run)
         if record.raw is None:
             raise _no_state()
-        order = run.store.order(record.key, record.raw)
+        try:
+            order = run.store.order(record.key, record.raw)
+        except Held as error:
+            if isinstance(run, Rehearsal):
+                return standing.unreadable(run, error)
+            raise
+        if isinstance(run, Rehearsal):
+            return standing.rehearse(run, order)
         return orders.sync_order(run, order)
 
     def _newest(self, run: Run) -> Record:
@@ -165,6 +182,9 @@ class Runner:
             )
         if isinstance(error, Skipped):
             return Outcome("skipped", **{**common, "error_class": f"rule {error.rule}"})
+        if isinstance(error, NotLive):
+            # It was live when the job began. Due at once: a pause stops it, a rehearsal rehearses it.
+            return Outcome("retry", **common, seconds=1.0, burns=False)
         if isinstance(error, LeaseLost):
             return Outcome("retry", **common, seconds=1.0, burns=False)
         return Outcome("held", **common)

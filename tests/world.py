@@ -70,7 +70,8 @@ class World:
     """Everything of one installation, in this process. `crm_url` may be another process's.
 
     crm: settings over those of the CRM connection; shops: name -> settings over those of a shop (one with a `url` can be
-    asked, the others only push); everything else: settings of the flows.
+    asked, the others only push); rehearsing: the flows have no mode yet, as on the first day (else they are live);
+    everything else: settings of the flows.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class World:
         upgrade: bool = True,
         crm: Mapping[str, Any] | None = None,
         shops: Mapping[str, Mapping[str, Any]] | None = None,
+        rehearsing: bool = False,
         **flow: Any,
     ) -> None:
         os.environ["ORDERWIRE_TEST_ACCESS_KEY"] = ACCESS_KEY
@@ -99,9 +101,16 @@ class World:
         wanted = {"shop": {}, "shop2": {}} if shops is None else dict(shops)
         settings: dict[str, Any] = {"crm": crm_settings(crm_url, {"hold": hold, **timeouts, **(crm or {})})}
         settings |= {name: woo_settings(name, {**timeouts, **own}) for name, own in wanted.items()}
-        self.crm = vtiger.build(settings["crm"])
+        budgets = {
+            name: self.ledger.budgets.of(name, rate=one.rate, burst=one.at_once)
+            for name, one in settings.items()
+            if one.rate is not None
+        }
+        self.crm = vtiger.build(settings["crm"], budget=budgets.get("crm"))
         self.served = frozenset(name for name, own in wanted.items() if "url" in own)
-        self.stores = {name: woocommerce.build(settings[name], clock=clock) for name in wanted}
+        self.stores = {
+            name: woocommerce.build(settings[name], clock=clock, budget=budgets.get(name)) for name in wanted
+        }
         stores: dict[str, Store] = dict(self.stores)
         options = {"target": "crm", "owner": "sales", "region": "DE", "poll": 0, **flow}
         flows = {f"{name}-orders": FlowSettings(name=f"{name}-orders", source=name, **options) for name in stores}
@@ -114,6 +123,9 @@ class World:
             clock=clock or Clock(),
             counted=self.metrics.counted,
         )
+        for name in flows:
+            if not rehearsing:
+                self.ledger.flows.set(name, "live")
         self.runner = Runner(self.context)
 
     def __enter__(self) -> Self:

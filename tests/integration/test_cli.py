@@ -74,6 +74,7 @@ owner = "sales"
         encoding="utf-8",
     )
     assert cli.main(["db", "upgrade", "--config", str(path)]) == 0
+    assert cli.main(["flow", "live", "orders", "--any-age", "--yes", "--config", str(path)]) == 0
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import cli
 from core.errors import RetryLater
 from ledger import Ledger, migrate
 from ledger.alerts import Condition
+from ledger.budget import Limit
 from pipelines.health import Health
 
 TEXT = """\
@@ -42,6 +44,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     path = tmp_path / "orderwire.toml"
     path.write_text(TEXT.format(folder=tmp_path), encoding="utf-8")
     assert cli.main(["db", "upgrade", "--config", str(path)]) == 0
+    assert cli.main(["flow", "live", "orders", "--any-age", "--yes", "--config", str(path)]) == 0
     return str(path)
 
 
@@ -83,6 +86,17 @@ def test_a_connection_that_is_out(file: str, ledger: Ledger, capsys: pytest.Capt
     state = ledger.states.get("crm")
     assert state is not None
     assert state.blocked_for == 0
+
+
+def test_what_is_left_of_the_budget_of_calls(file: str, ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "calls_left" not in json.loads(run(capsys, "connections", "--json", "--config", file))["crm"]
+    text = Path(file).read_text(encoding="utf-8").replace('username = "u"', 'username = "u"\nrate = 0.5\nburst = 8')
+    Path(file).write_text(text, encoding="utf-8")
+    ledger.budgets.take("crm", Limit(0.5, 8), 3, live=True)
+    found = json.loads(run(capsys, "connections", "--json", "--config", file))
+    assert 5 <= found["crm"]["calls_left"] < 7
+    assert "calls_left" not in found["form"]
+    assert re.search(r"[56] of 8, 0\.5/s", run(capsys, "connections", "--config", file))
 
 
 @pytest.mark.parametrize("span", ["soon", "1", "-1h", "1h foo"])

@@ -1,0 +1,152 @@
+"""`flow list`, `flow live`, `flow rehearse`, `flow pause` and `flow resume`: who may write, and from when on."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.opening import DEFAULT, AsJson, File, load, open_ledger
+from console.output import print_json, print_table, when
+from core.clock import parse_utc
+from core.errors import ConfigurationProblem
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+    from ledger import Ledger
+    from ledger.flows import FlowState
+
+flow_app = typer.Typer(
+    help="See and set whether a flow is rehearsed, live or paused.", no_args_is_help=True, rich_markup_mode=None
+)
+Name = Annotated[str, typer.Argument(help="Name of the flow.", metavar="FLOW")]
+Note = Annotated[str, typer.Option(help="Why: it is kept with the change.")]
+
+
+@flow_app.command("list")
+def list_flows(file: File = DEFAULT, as_json: AsJson = False) -> None:
+    """Every flow: rehearsed (nothing is written), live (since when, from which orders on) or paused."""
+    settings = load(file, with_secrets=False)
+    with open_ledger(settings) as ledger:
+        states = [ledger.flows.get(flow.name) for flow in settings.flows]
+    if as_json:
+        print_json([{"flow": s.flow, "mode": s.mode, "start": s.start, "changed_at": s.changed_at} for s in states])
+        return
+    columns = ("flow", "mode", "creates orders placed from (UTC)", "since (UTC)", "by", "note")
+    print_table(columns, [_row(state) for state in states])
+
+
+def _row(state: FlowState) -> tuple[str, ...]:
+    start = when(state.start) if state.start else "any time" if state.live else ""
+    since = when(state.changed_at) if state.changed_at else "the beginning"
+    return state.flow, state.mode, start, since, state.changed_by, state.note
+
+
+@flow_app.command()
+def live(
+    flow: Name,
+    from_: Annotated[
+        str, typer.Option("--from", help="Orders placed before this time are never created; now, if not given.")
+    ] = "",
+    any_age: Annotated[
+        bool, typer.Option("--any-age", help="Create orders of any age: only where the CRM has none of them yet.")
+    ] = False,
+    note: Note = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    file: File = DEFAULT,
+) -> None:
+    """Let a flow write. What was rehearsed is run for real; older orders are linked or listed, never created."""
+    from pipelines import golive
+
+    if from_ and any_age:
+        raise ConfigurationProblem("--from and --any-age contradict each other. What to do: give one of them.")
+    settings = load(file, with_secrets=False)
+    with open_ledger(settings) as ledger:
+        start = None if any_age else moment(from_) if from_ else ledger.clock.now()
+        words = f"orders placed from {when(start)} UTC on" if start else "orders of any age"
+        _confirm(f"{flow} will create {words} in {_target(settings, flow)}.", yes=yes)
+        woken = golive.go_live(ledger, known(settings, flow), start, by=who(), note=note)
+    typer.echo(f"{flow} is live and creates {words}. {woken} rehearsed orders are carried out now.")
+
+
+@flow_app.command()
+def rehearse(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
+    """Take a flow off live: what comes in is planned and kept, nothing is written any more."""
+    from pipelines import golive
+
+    settings = load(file, with_secrets=False)
+    with open_ledger(settings) as ledger:
+        golive.take_off(ledger, known(settings, flow), by=who(), note=note)
+    typer.echo(f"{flow} is rehearsed. What to do next: `orderwire flow live {flow}` when you are ready.")
+
+
+@flow_app.command()
+def pause(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
+    """Let nothing of a flow run. What comes in is kept and waits."""
+    from pipelines import golive
+
+    settings = load(file, with_secrets=False)
+    with open_ledger(settings) as ledger:
+        golive.pause(ledger, known(settings, flow), by=who(), note=note)
+    typer.echo(f"{flow} is paused; nothing is lost. What to do next: `orderwire flow resume {flow}`.")
+
+
+@flow_app.command()
+def resume(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
+    """End a pause: live again, with the start it had."""
+    from pipelines import golive
+
+    settings = load(file, with_secrets=False)
+    with open_ledger(settings) as ledger:
+        golive.resume(ledger, known(settings, flow), by=who(), note=note)
+    typer.echo(f"{flow} is live again.")
+
+
+def known(settings: Settings, flow: str) -> str:
+    """The flow's name, if it is configured."""
+    names = [one.name for one in settings.flows]
+    if flow not in names:
+        raise ConfigurationProblem(
+            f"There is no flow named {flow!r}. What to do: use one of {', '.join(names) or 'none, for none is configured yet'}."
+        )
+    return flow
+
+
+def _target(settings: Settings, flow: str) -> str:
+    return next((one.target for one in settings.flows if one.name == flow), "nowhere")
+
+
+def moment(text: str) -> datetime:
+    """A day or a time as people type it; UTC where it has no offset."""
+    try:
+        return parse_utc(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day or time like 2026-03-01 or 2026-03-01T08:00+01:00") from None
+
+
+def who() -> str:
+    """Who types, as the machine knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"
+
+
+def _confirm(sentence: str, *, yes: bool) -> None:
+    """Ask where somebody can answer; a script says --yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationProblem(f"{sentence} What to do: add --yes if that is what you want.")
+    typer.confirm(f"{sentence} Go on?", abort=True)
+
+
+def set_live(ledger: Ledger, flows: list[str], note: str) -> None:
+    """For what is made to be thrown away: a demonstration."""
+    from pipelines import golive
+
+    for flow in flows:
+        golive.go_live(ledger, flow, None, by="orderwire", note=note)

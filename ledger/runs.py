@@ -1,0 +1,238 @@
+"""Runs: a big piece of work that a person asked for (rehearse, adopt, link, backfill), counted, resumable, reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from core.clock import from_micros
+from ledger import tables as t
+from ledger.database import Database
+
+RunKind = Literal["rehearse", "adopt", "link", "backfill", "undo"]
+RunState = Literal["running", "done", "stopped", "failed"]
+CHUNK: Final = 500
+CREATE: Final = "create"
+"""The verdict of orders from before the start that a backfill is to create."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run. `cursor`: where it goes on after an interruption; `counts`: whatever its kind counts."""
+
+    id: int
+    kind: RunKind
+    flow: str
+    options: Mapping[str, Any]
+    state: RunState
+    cursor: str
+    counts: Mapping[str, Any]
+    summary: str
+    by: str
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a run has to say of one record. `facts` are for reports; `amount` is exact text, as in jobs."""
+
+    key: str
+    verdict: str
+    number: str = ""
+    amount: str = ""
+    currency: str = ""
+    reason: str = ""
+    error_class: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """How many records of a run have this verdict, and how much money that is."""
+
+    verdict: str
+    error_class: str
+    currency: str
+    count: int
+    amount: Decimal
+
+
+class Runs:
+    """Begin, note, end, look."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        insert = db.insert(t.run_item)
+        named = ("verdict", "number", "amount", "currency", "reason", "error_class", "facts", "updated_at")
+        self._put = insert.on_conflict_do_update(
+            index_elements=["run_id", "key"], set_={name: insert.excluded[name] for name in named}
+        )
+
+    def begin(self, kind: RunKind, flow: str, options: Mapping[str, Any], *, by: str = "") -> RunView:
+        """A new run."""
+        now = self.db.micros()
+        rows = self.db.execute(
+            self.db.insert(t.run)
+            .values(
+                kind=kind,
+                flow=flow,
+                options=_dump(options),
+                state="running",
+                by=by[:80],
+                started_at=now,
+                updated_at=now,
+            )
+            .returning(t.run)
+        )
+        return _run(rows[0])
+
+    def unfinished(self, kind: RunKind, flow: str, options: Mapping[str, Any]) -> RunView | None:
+        """The newest run of these very options that was interrupted, to be gone on with."""
+        query = (
+            sa.select(t.run)
+            .where(t.run.c.kind == kind, t.run.c.flow == flow, t.run.c.options == _dump(options))
+            .where(t.run.c.state.in_(("running", "stopped", "failed")))
+            .order_by(t.run.c.id.desc())
+            .limit(1)
+        )
+        rows = self.db.rows(query)
+        return _run(rows[0]) if rows else None
+
+    def progress(self, run_id: int, *, cursor: str | None = None, counts: Mapping[str, Any] | None = None) -> None:
+        """Where it is; call it after what was done up to here is committed."""
+        values: dict[str, Any] = {"updated_at": self.db.micros()}
+        if cursor is not None:
+            values["cursor"] = cursor
+        if counts is not None:
+            values["counts"] = _dump(counts)
+        self.db.execute(sa.update(t.run).where(t.run.c.id == run_id).values(**values))
+
+    def resume(self, run_id: int) -> None:
+        """It goes on."""
+        self.db.execute(
+            sa.update(t.run)
+            .where(t.run.c.id == run_id)
+            .values(state="running", ended_at=None, updated_at=self.db.micros())
+        )
+
+    def end(self, run_id: int, state: RunState, summary: str = "") -> None:
+        """It is over, or was stopped."""
+        now = self.db.micros()
+        self.db.execute(
+            sa.update(t.run)
+            .where(t.run.c.id == run_id)
+            .values(state=state, summary=summary, ended_at=now, updated_at=now)
+        )
+
+    def put(self, run_id: int, items: Sequence[Item]) -> None:
+        """Note these records; one that was noted before is noted anew."""
+        now = self.db.micros()
+        rows = [
+            {
+                "run_id": run_id,
+                "key": item.key,
+                "verdict": item.verdict,
+                "number": item.number[:120],
+                "amount": item.amount,
+                "currency": item.currency,
+                "reason": item.reason,
+                "error_class": item.error_class[:40],
+                "facts": _dump(item.facts) if item.facts else "",
+                "updated_at": now,
+            }
+            for item in items
+        ]
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            self.db.transact(lambda connection, part=part: connection.execute(self._put, part))  # type: ignore[misc]
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def get(self, run_id: int) -> RunView | None:
+        """One run."""
+        rows = self.db.rows(sa.select(t.run).where(t.run.c.id == run_id))
+        return _run(rows[0]) if rows else None
+
+    def list(self, *, kind: str = "", flow: str = "", limit: int = 50) -> Sequence[RunView]:
+        """Runs, newest first."""
+        query = sa.select(t.run).order_by(t.run.c.id.desc()).limit(limit)
+        if kind:
+            query = query.where(t.run.c.kind == kind)
+        if flow:
+            query = query.where(t.run.c.flow == flow)
+        return [_run(row) for row in self.db.rows(query)]
+
+    def items(self, run_id: int, *, verdict: str = "", after: str = "", limit: int = 1000) -> Sequence[Item]:
+        """Its records by key, a page at a time (`after`: the last key of the page before)."""
+        query = sa.select(t.run_item).where(t.run_item.c.run_id == run_id).order_by(t.run_item.c.key).limit(limit)
+        if verdict:
+            query = query.where(t.run_item.c.verdict == verdict)
+        if after:
+            query = query.where(t.run_item.c.key > after)
+        return [_item(row) for row in self.db.rows(query)]
+
+    def creates(self, flow: str, key: str) -> bool:
+        """Whether a backfill that was told to create old orders is to create this one."""
+        query = (
+            sa.select(t.run_item.c.key)
+            .join(t.run, t.run.c.id == t.run_item.c.run_id)
+            .where(t.run.c.kind == "backfill", t.run.c.flow == flow)
+            .where(t.run_item.c.key == key, t.run_item.c.verdict == CREATE)
+            .limit(1)
+        )
+        return bool(self.db.rows(query))
+
+    def sums(self, run_id: int) -> Sequence[Sum]:
+        """Count and money by verdict, class and currency. Added up exactly, in Python: neither engine's sum of text is."""
+        query = sa.select(
+            t.run_item.c.verdict, t.run_item.c.error_class, t.run_item.c.currency, t.run_item.c.amount
+        ).where(t.run_item.c.run_id == run_id)
+        found: dict[tuple[str, str, str], tuple[int, Decimal]] = {}
+        for row in self.db.rows(query):
+            kind = (row.verdict, row.error_class, row.currency)
+            count, amount = found.get(kind, (0, Decimal(0)))
+            found[kind] = (count + 1, amount + Decimal(row.amount or 0))
+        return [Sum(*kind, count, amount) for kind, (count, amount) in sorted(found.items())]
+
+
+def _dump(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _run(row: Row[Any]) -> RunView:
+    return RunView(
+        id=row.id,
+        kind=row.kind,
+        flow=row.flow,
+        options=json.loads(row.options) if row.options else {},
+        state=row.state,
+        cursor=row.cursor,
+        counts=json.loads(row.counts) if row.counts else {},
+        summary=row.summary,
+        by=row.by,
+        started_at=from_micros(row.started_at),
+        updated_at=from_micros(row.updated_at),
+        ended_at=from_micros(row.ended_at) if row.ended_at is not None else None,
+    )
+
+
+def _item(row: Row[Any]) -> Item:
+    return Item(
+        key=row.key,
+        verdict=row.verdict,
+        number=row.number,
+        amount=row.amount,
+        currency=row.currency,
+        reason=row.reason,
+        error_class=row.error_class,
+        facts=json.loads(row.facts) if row.facts else {},
+    )

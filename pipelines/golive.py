@@ -1,0 +1,62 @@
+"""A flow's three modes: rehearse (nothing is written), live (from a start on), paused (nothing runs)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from core.errors import ConfigurationProblem
+from ledger import Ledger
+from pipelines import standing
+
+log = structlog.get_logger(__name__)
+
+
+def go_live(ledger: Ledger, flow: str, start: datetime | None, *, by: str, note: str = "") -> int:
+    """From now on the flow writes; orders placed before `start` are linked or listed, never created (None: no such limit).
+    What was rehearsed is run for real. How many jobs that woke.
+
+    A start only ever moves on: what was listed as somebody else's is not created because a flow went off and on again.
+    """
+    known = ledger.flows.get(flow)
+    if known.start is not None and (start is None or start < known.start):
+        raise ConfigurationProblem(
+            f"The flow {flow} went live with {known.start:%Y-%m-%d %H:%M} UTC as its start; an earlier one would create orders "
+            f"that were listed as somebody else's. What to do: `orderwire flow resume {flow}` keeps the start, and "
+            "`orderwire backfill --create` creates old orders that you name."
+        )
+    ledger.flows.set(flow, "live", start=start, by=by, note=note)
+    log.info("flow is live", flow=flow, start=start.isoformat() if start else "any")
+    return _awake(ledger, flow)
+
+
+def resume(ledger: Ledger, flow: str, *, by: str, note: str = "") -> int:
+    """Live again, with the start it had. Raises ConfigurationProblem for a flow that never was."""
+    known = ledger.flows.get(flow)
+    if known.changed_at is None:
+        raise ConfigurationProblem(
+            f"The flow {flow} has never been live, so it has no start. What to do: `orderwire flow live {flow}`."
+        )
+    ledger.flows.set(flow, "live", by=by, note=note, keep=True)
+    return _awake(ledger, flow)
+
+
+def take_off(ledger: Ledger, flow: str, *, by: str, note: str = "") -> None:
+    """Back to rehearsal: what comes in is planned and kept, nothing is written."""
+    ledger.flows.set(flow, "rehearse", by=by, note=note, keep=True)
+    log.info("flow is rehearsed", flow=flow)
+
+
+def pause(ledger: Ledger, flow: str, *, by: str, note: str = "") -> None:
+    """Nothing of this flow runs; what comes in is kept and waits."""
+    ledger.flows.set(flow, "paused", by=by, note=note, keep=True)
+    log.info("flow is paused", flow=flow)
+
+
+def _awake(ledger: Ledger, flow: str) -> int:
+    """What was rehearsed while the flow could not write is done now."""
+    run = ledger.runs.unfinished("rehearse", flow, standing.OPTIONS)
+    if run is not None:
+        ledger.runs.end(run.id, "done", "The flow went live.")
+    return ledger.flows.wake_rehearsed(flow)
