@@ -77,14 +77,15 @@ check:
 	for part in lint test long; do $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	if [ -n "$$failed" ]; then echo "check: failed in$$failed"; exit 1; fi
 
-# The fault matrix (R1 ...) takes a quarter of an hour on idle cores and is run by `make chaos`.
-LONG := $(filter-out tests/chaos/test_matrix%,$(wildcard tests/chaos/test_*.py tests/real/test_*.py))
+LONG = $(BIN)/python -m pytest -q $(wildcard tests/chaos tests/real)
 
+# Two cases at a time; those that measure how long something takes have the machine to themselves afterwards.
 long: dev
-	@$(BIN)/python -m pytest -q $(LONG)
+	@$(LONG) -n $(WORKERS) --dist worksteal -m "not alone"; first=$$?; $(LONG) -m alone && exit $$first
 
 chaos: dev
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/chaos
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not alone" tests/chaos; first=$$?; \
+	$(BIN)/python -m pytest -q -m alone tests/chaos && exit $$first
 
 # The larger figures of the matrix: hours, not minutes.
 chaos-nightly: dev

@@ -85,6 +85,7 @@ MODES: dict[str, tuple[float, Callable[[ValkeyServer], Callable[[threading.Event
 """Seconds over which the orders come, and what happens to Valkey meanwhile."""
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(limit(220))
 @pytest.mark.parametrize("mode", MODES)
 def test_r6_valkey_fails(

@@ -179,6 +179,7 @@ def reasons(fleet: Fleet, bad: dict[str, list[Version]]) -> dict[str, int]:
 POLL = 5.0
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(limit(150))
 @both
 def test_r18_webhooks_are_dropped_and_the_poll_finds_all(
