@@ -54,7 +54,7 @@ class Engine:
         self._end_process = end_process
         self._gate = Gate()
         self._pokes: queue.Queue[None] = queue.Queue(maxsize=threads)
-        self._backfills = threading.Semaphore(max(threads // 2, 1))
+        self._slow_lane = threading.Semaphore(max(threads // 2, 1))
         self._workers: list[threading.Thread] = []
         self._agenda = list(schedules.of(context))
         self._background: dict[str, threading.Thread] = {}
@@ -121,23 +121,23 @@ class Engine:
         return count
 
     def _run_one(self, *, first: bool) -> bool:
-        """Claim and run one job. Backfill never takes more than half of the threads."""
-        backfill = self._backfills.acquire(blocking=False)
+        """Claim and run one job. What is not live never takes more than half of the threads: it may wait long for calls."""
+        slow = self._slow_lane.acquire(blocking=False)
         try:
             name = f"{self._name}/{threading.get_ident()}"
-            claim = self.context.ledger.jobs.claim(name, max_rank=2 if backfill else 1)
+            claim = self.context.ledger.jobs.claim(name, max_rank=2 if slow else 0)
             if claim is None:
                 return False
-            if backfill and claim.queue != "backfill":
-                self._backfills.release()
-                backfill = False
+            if slow and claim.queue == "live":
+                self._slow_lane.release()
+                slow = False
             if first:
                 self.nudge()  # where one job is due there may be more: the next thread joins in
             self.runner.run(claim)
             return True
         finally:
-            if backfill:
-                self._backfills.release()
+            if slow:
+                self._slow_lane.release()
 
     def _quarantine(self) -> None:
         """Jobs that were running when a worker died run again with nothing beside them in this process."""
