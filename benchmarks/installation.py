@@ -17,6 +17,8 @@ from sqlalchemy.engine import URL, make_url
 from benchmarks.deliveries import HOOK_SECRET
 from connectors import woocommerce
 from core.secrets import SecretRef
+from ledger import Ledger, migrate
+from ledger.database import Database
 from tests.servers import PostgresServer
 
 HOUSE = Path(__file__).parents[1]
@@ -87,8 +89,8 @@ def process(arguments: list[str], log: Path, **environment: str) -> Iterator[tup
         )
     assert child.stdout is not None
     try:
-        said = child.stdout.readline()
-        if "http://" not in said:
+        said = next((line for line in child.stdout if "http://" in line), "")
+        if not said:
             raise RuntimeError(f"{arguments} did not start:\n{log.read_text()[-3000:]}")
         yield "http://" + said.partition("http://")[2].partition(";")[0].strip(), child.pid
     finally:
@@ -113,7 +115,26 @@ def stand_in(folder: Path, *, php: int) -> Iterator[str]:
 
 @contextlib.contextmanager
 def up(folder: Path, database: str, crm: str, threads: int) -> Iterator[tuple[str, int]]:
-    """`orderwire up` over this database and CRM; (address, process id)."""
+    """`orderwire up` over this database and CRM, its flow live; (address, process id)."""
+    with contextlib.closing(Ledger.open(database)) as ledger:
+        migrate.upgrade(ledger.db)
+        ledger.flows.set("orders", "live")
+    with running("up", folder, database, crm, threads) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def web(folder: Path, database: str) -> Iterator[tuple[str, int]]:
+    """`orderwire web` alone over this database, which it brings up to date before; (address, process id)."""
+    with contextlib.closing(Database(database)) as db:
+        migrate.upgrade(db)
+    with running("web", folder, database, "http://127.0.0.1:9", 8) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def running(command: str, folder: Path, database: str, crm: str, threads: int) -> Iterator[tuple[str, int]]:
+    """A process of the product by its command line; (address, process id)."""
     url = make_url(database)
     text = CONFIGURATION.format(
         url=URL.create(url.drivername, url.username, None, url.host, url.port, url.database).render_as_string(),
@@ -124,7 +145,7 @@ def up(folder: Path, database: str, crm: str, threads: int) -> Iterator[tuple[st
     file = folder / "orderwire.toml"
     file.write_text(text)
     with process(
-        ["cli.py", "up", "--config", str(file)],
+        ["cli.py", command, "--config", str(file)],
         folder / "product.log",
         BENCHMARK_ACCESS_KEY=ACCESS_KEY,
         BENCHMARK_HOOK_SECRET=HOOK_SECRET,

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ SECOND: Final = 1_000_000
 CLOCK_AGE: Final = 30.0
 READINGS: Final = 5
 MEETINGS: Final = 5
-GROUP: Final = 16
+GROUP: Final = 32
 """At most so many transactions share one commit (SQLite)."""
 _MET: Final = frozenset({"40P01", "40001"})
 """deadlock_detected, serialization_failure: PostgreSQL undid everything, so that it can be done again."""
@@ -178,18 +178,32 @@ class Database:
             return self._grouped(lambda connection: _run(connection, statement, parameters))
         return _repeated(lambda: self.rows(statement, parameters))
 
+    def transact_each(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
+        """Many short transactions of one thread. On SQLite they share a commit; each that fails, fails alone."""
+        if not self.is_sqlite:
+            return [_caught(lambda work=work: self.transact(work)) for work in works]  # type: ignore[misc]
+        items = self._wait_for_writer(works)
+        for item in items:
+            if item.error is not None and not isinstance(item.error, Exception):
+                raise item.error
+        return [item.value if item.error is None else item.error for item in items]  # type: ignore[misc]
+
     def _grouped(self, work: Callable[[Connection], T]) -> T:
-        """Queue for the one writer. Whoever gets it does all that waits, in one transaction with a savepoint each, and
-        commits once: under load that spares most of the disk's waits. Nobody returns before the commit.
-        """
-        item = _Item(work)
-        self._queue.append(item)
-        with self._lock:
-            while not item.done:
-                self._commit_together([self._queue.popleft() for _ in range(min(len(self._queue), GROUP))])
+        [item] = self._wait_for_writer([work])
         if item.error is not None:
             raise item.error
         return item.value  # type: ignore[no-any-return]
+
+    def _wait_for_writer(self, works: Sequence[Callable[[Connection], Any]]) -> list[_Item]:
+        """Queue for the one writer. Whoever gets it does all that waits, in one transaction with a savepoint each, and
+        commits once: under load that spares most of the disk's waits. Nobody returns before the commit.
+        """
+        items = [_Item(work) for work in works]
+        self._queue.extend(items)
+        with self._lock:
+            while not all(item.done for item in items):
+                self._commit_together([self._queue.popleft() for _ in range(min(len(self._queue), GROUP))])
+        return items
 
     def _commit_together(self, items: list[_Item]) -> None:
         try:
@@ -291,6 +305,13 @@ def _repeated(once: Callable[[], T]) -> T:
             if getattr(error.orig, "sqlstate", None) not in _MET:
                 raise
     return once()
+
+
+def _caught(once: Callable[[], T]) -> T | Exception:
+    try:
+        return once()
+    except Exception as error:  # noqa: BLE001 - the caller looks at each
+        return error
 
 
 def _run(connection: Connection, statement: Executable | Prepared, parameters: Mapping[str, Any] | None) -> list[Any]:

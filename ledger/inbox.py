@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
+from sqlalchemy.exc import IntegrityError
 
 from core.clock import from_micros, to_micros
 from core.keys import Change, Key, content_hash
+from ledger import statements
 from ledger import tables as t
 from ledger.database import Again, Database
 
@@ -41,6 +43,14 @@ class Route:
 
 Routes = Callable[[Key], Sequence[Route]]
 RANK = {"live": 0, "sync": 1, "backfill": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The changes of one delivery. `fetchable`: the source can be asked for the present state."""
+
+    changes: Sequence[Change]
+    fetchable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,30 +148,8 @@ class Inbox:
         )
         self._one_record = db.prepare(one_record)
         self._locked_record = db.prepare(db.lock_rows(one_record))
-        self._want_job = db.prepare(self._build_want_job())
-
-    def _build_want_job(self) -> sa.Insert:
-        # The database's own present: a due time that is a little ahead of it would miss the nudge that follows.
-        insert = self.db.insert(t.job).values(due_at=self.db.now)
-        new = insert.excluded
-        going = t.job.c.state == "running"
-        return insert.on_conflict_do_update(
-            index_elements=["flow", "connection", "kind", "record_id"],
-            set_={
-                "wanted": t.job.c.wanted + 1,
-                "state": sa.case((going, t.job.c.state), else_=new.state),
-                "due_at": sa.case((going, t.job.c.due_at), else_=new.due_at),
-                "rank": sa.case((new.rank < t.job.c.rank, new.rank), else_=t.job.c.rank),
-                "queue": sa.case((new.rank < t.job.c.rank, new.queue), else_=t.job.c.queue),
-                "number": sa.case((new.number != "", new.number), else_=t.job.c.number),
-                "failures": sa.case((going, t.job.c.failures), else_=0),
-                "reason": sa.case((going, t.job.c.reason), else_=new.reason),
-                "error_class": sa.case((going, t.job.c.error_class), else_=new.error_class),
-                "waiting_for": None,
-                "correlation": new.correlation,
-                "updated_at": new.updated_at,
-            },
-        ).returning(t.job.c.id)
+        self._want_job = db.prepare(statements.want_job(db))
+        self._keep_new = db.prepare(statements.keep_new(db))
 
     def accept(
         self,
@@ -174,21 +162,67 @@ class Inbox:
         correlation: str = "",
     ) -> list[Accepted]:
         """Commit changes; when this returns they are durable. Safe to repeat. At most one job per (flow, record) wakes."""
+        return self.db.transact(
+            self._work(changes, routes if want_jobs else _nobody, via, fetchable=fetchable, correlation=correlation)
+        )
+
+    def accept_each(self, arrivals: Sequence[Arrival], routes: Routes) -> list[list[Accepted] | Exception]:
+        """`accept` for deliveries that came together; each is kept, or fails, by itself."""
+        if not self.db.is_sqlite:
+            return [self._at_once(arrival, routes) for arrival in arrivals]
+        return self.db.transact_each(
+            [self._work(arrival.changes, routes, "webhook", fetchable=arrival.fetchable) for arrival in arrivals]
+        )
+
+    def _at_once(self, arrival: Arrival, routes: Routes) -> list[Accepted] | Exception:
+        """In one statement if it is the common case, an order not known yet for one flow; otherwise with all care."""
+        try:
+            return self._try_new(arrival, routes) or self.accept(arrival.changes, routes, fetchable=arrival.fetchable)
+        except Exception as error:  # noqa: BLE001 - the caller looks at each
+            return error
+
+    def _try_new(self, arrival: Arrival, routes: Routes) -> list[Accepted]:
+        if len(arrival.changes) != 1:
+            return []
+        change = arrival.changes[0]
+        wanted = routes(change.key)
+        content = change.content or content_hash(change.raw or b"")
+        plain = change.raw is not None and not change.problem and not change.deleted and change.fetched_at is None
+        if len(wanted) != 1 or not plain or judge(None, change, content, fetchable=arrival.fetchable) != Verdict.NEWEST:
+            return []
+        correlation, route = uuid.uuid4().hex[:16], wanted[0]
+        event = self._event_values(change, "webhook", Verdict.NEWEST, correlation, self.db.micros())
+        job = {"flow": route.flow, "target": route.target, "queue": route.queue, "rank": RANK[route.queue]}
+        values = {
+            **{f"event_{name}": value for name, value in event.items()},
+            **{f"job_{name}": value for name, value in job.items()},
+            "job_state": "waiting",
+            "job_number": change.number,
+            "record_number": change.number,
+            "record_content": content,
+        }
+        try:
+            rows = self.db.execute(self._keep_new, values)
+        except IntegrityError:  # somebody else kept the same record at this moment
+            return []
+        return [Accepted(change, Verdict.NEWEST, row.event_id, (row.job_id,), correlation) for row in rows]
+
+    def _work(
+        self, changes: Sequence[Change], routes: Routes, via: Via, *, fetchable: bool, correlation: str = ""
+    ) -> Callable[[Connection], list[Accepted]]:
         # In the order of their keys: two transactions that lock the same records cannot wait for each other.
         ordered = sorted(changes, key=lambda change: change.key)
-        return self.db.transact(
-            lambda connection: [
-                self._accept_one(
-                    connection,
-                    change,
-                    routes(change.key) if want_jobs else (),
-                    via,
-                    fetchable=fetchable,
-                    correlation=correlation or uuid.uuid4().hex[:16],
-                )
-                for change in ordered
-            ]
-        )
+        return lambda connection: [
+            self._accept_one(
+                connection,
+                change,
+                routes(change.key),
+                via,
+                fetchable=fetchable,
+                correlation=correlation or uuid.uuid4().hex[:16],
+            )
+            for change in ordered
+        ]
 
     def _accept_one(
         self,
@@ -341,6 +375,10 @@ class Inbox:
             {**row._mapping, "received_at": from_micros(row.received_at), "stamp": _moment(row.stamp)}  # noqa: SLF001
             for row in self.db.rows(query)
         ]
+
+
+def _nobody(_key: Key) -> Sequence[Route]:
+    return ()
 
 
 def _where(key: Key) -> dict[str, str]:

@@ -13,7 +13,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from connectors import roles
 from core.errors import Rejected
 from ledger.inbox import Accepted
 from web.state import WebState
@@ -41,12 +40,12 @@ async def read_bounded(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-@router.post("/hooks/{connection}")
-async def receive(connection: str, request: Request) -> Response:
+async def receive(request: Request) -> Response:
     """Take a delivery. 200 only after it is durable; 401 unsigned; 404 unknown or without a secret; 413 too large; 503 while
     the database is away.
     """
     state: WebState = request.app.state.orderwire
+    connection = request.path_params["connection"]
     store = state.context.stores.get(connection)
     if store is None or not store.accepts_deliveries():
         return _answer(state, "unknown", "unknown", 404, "There is no such connection, or it takes no deliveries.")
@@ -57,20 +56,12 @@ async def receive(connection: str, request: Request) -> Response:
     except ClientDisconnect:
         return _answer(state, connection, "cut_off", 400, "The delivery ended early.")
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return await run_in_threadpool(_take, state, store, headers, body)
-
-
-def _take(state: WebState, store: roles.Store, headers: Mapping[str, str], body: bytes) -> Response:
     try:
-        delivery = roles.Request("POST", headers, body, state.context.ledger.clock.now())
-        changes = store.receive(delivery)
-        accepted = (
-            state.context.ledger.inbox.accept(changes, state.context.routes, fetchable=store.pollable)
-            if changes
-            else []
-        )
+        accepted = await state.intake.take(store, headers, body)
     except Rejected as error:
         log.warning("delivery refused", connection=store.name, reason=error.reason)
+        if state.refusals.to_be_written(store.name, error):
+            await run_in_threadpool(_note, state, store.name)
         return _answer(state, store.name, error.reason, error.status, error.message)
     except (DBAPIError, PoolTimeoutError) as error:
         log.error("the ledger is away, a delivery was not taken", connection=store.name, error=type(error).__name__)  # noqa: TRY400
@@ -78,6 +69,18 @@ def _take(state: WebState, store: roles.Store, headers: Mapping[str, str], body:
     if any(item.jobs for item in accepted):
         state.nudge()
     return _taken(state, store.name, accepted)
+
+
+def _note(state: WebState, connection: str) -> None:
+    """A wrong secret shows in nothing but refused deliveries; a database that is away changes no answer."""
+    try:
+        state.refusals.write(connection)
+    except (DBAPIError, PoolTimeoutError):
+        log.warning("a refusal was not noted, the ledger is away", connection=connection)
+
+
+# Starlette's route: FastAPI's looks for parameters to check, at the price of a statement of the ledger.
+router.add_route("/hooks/{connection}", receive, methods=["POST"])
 
 
 def _taken(state: WebState, connection: str, accepted: list[Accepted]) -> Response:

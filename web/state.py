@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.context import Context
 from pipelines.metrics import Metrics
+from pipelines.webhooks import Refusals
+from web.intake import Intake
 
 
 @dataclass(slots=True)
@@ -19,3 +21,9 @@ class WebState:
     max_body: int = 1024 * 1024
     trouble: Callable[[], str] = lambda: ""
     """Why this process should not go on ("" when all is well): the engine's view, where there is one."""
+    intake: Intake = field(init=False)
+    refusals: Refusals = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.context)
+        self.refusals = Refusals(self.context.ledger)

@@ -144,7 +144,9 @@ class Fleet:
                 self.start_crm()
             if self.plan.store:
                 self._start_store()
-            self._upgrade()
+            self._command("upgrade", "db", "upgrade")
+            for shop in self.plan.shops:
+                self._command("live", "flow", "live", f"{shop}-orders", "--any-age", "--yes")
             for name in self.names:
                 self.start(name)
             self.ready()
@@ -216,12 +218,13 @@ class Fleet:
         )
         self.file.write_text(text)
 
-    def _upgrade(self) -> None:
-        child = self._run("upgrade", ["db", "upgrade", "--config", str(self.file)])
-        assert child.ended(60), "the database was not upgraded in time"
+    def _command(self, name: str, *arguments: str) -> None:
+        """One command of the installation's operator."""
+        child = self._run(name, [*arguments, "--config", str(self.file)])
+        assert child.ended(60), f"{arguments} did not end in time"
         status = self.nursery.status(child)
         self._gone.append(child)
-        assert status == 0, f"db upgrade ended with {status}:\n{child.tail()}"
+        assert status == 0, f"{arguments} ended with {status}:\n{child.tail()}"
 
     def _run(self, name: str, arguments: Sequence[str]) -> Child:
         return self.nursery.start(name, "cli", arguments, self.folder / f"{name}.log")

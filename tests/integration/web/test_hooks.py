@@ -23,6 +23,7 @@ from ledger import Ledger, migrate
 from ledger import tables as t
 from pipelines.context import Context
 from pipelines.metrics import Metrics
+from pipelines.webhooks import refused
 from tests.world import signed_headers, woo_settings
 from web.app import create_app
 from web.state import WebState
@@ -229,7 +230,7 @@ def test_503_while_the_ledger_is_away_and_never_200(hooks: Hooks, monkeypatch: p
     def away(*_: object, **__: object) -> None:
         raise sa.exc.OperationalError("select 1", {}, Exception("gone"))
 
-    monkeypatch.setattr(hooks.ledger.inbox, "accept", away)
+    monkeypatch.setattr(hooks.ledger.inbox, "accept_each", away)
     answer = hooks.post_form(order_body())
     assert answer.status_code == 503
     assert hooks.nudges == 0
@@ -257,3 +258,24 @@ def test_not_ready_without_its_schema(hooks: Hooks) -> None:
     answer = hooks.client.get("/readyz")
     assert answer.status_code == 503
     assert "db upgrade" in answer.json()["trouble"]
+
+
+def test_refusals_of_another_secret_are_noted_for_the_doctor(hooks: Hooks) -> None:
+    """Not those that nobody signed, which say nothing about the secret; and not each by itself."""
+    body = b'{"id": 1}'
+    unsigned = {"x-wc-webhook-topic": "order.created", "content-type": "application/json"}
+    assert hooks.client.post("/hooks/shop", content=body, headers=unsigned).status_code == 401
+    assert hooks.client.post("/hooks/form", content=body).status_code == 401
+    assert refused(hooks.ledger, "shop") is None
+    assert refused(hooks.ledger, "form") is None
+    for _ in range(3):
+        headers = signed_headers(body, "order.created", "another")
+        assert hooks.client.post("/hooks/shop", content=body, headers=headers).status_code == 401
+    noted = refused(hooks.ledger, "shop")
+    assert noted is not None
+    assert noted.count == 1, "the others are counted with the next that is written"
+    assert (
+        hooks.post_form(body, secret=f"whsec_{base64.b64encode(b'another secret altogether').decode()}").status_code
+        == 401
+    )
+    assert refused(hooks.ledger, "form") is not None
