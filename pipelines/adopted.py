@@ -72,9 +72,9 @@ def _require_same_money(run: Run, order: SalesOrder, link: Link) -> None:
     if not total.is_nan() and total.quantize(CENT) == order.total.quantize(CENT):
         return
     raise Held(
-        f"The order was changed in the store: it is {show(order.total, order.currency)} there, and {name}, which was typed into "
-        f"{run.flow.target} before Orderwire, is {show(total, order.currency)}. What to do: change {name} by hand, then retry; or "
-        "skip this job if it is right as it is.",
+        f"The order was changed in the store: it is {show(order.total, order.currency)} there, and {name}, which was typed "
+        f"into {run.flow.target} before Orderwire, is {show(total, order.currency)}. What to do: change {name} by hand, then "
+        "retry; or skip this job if it is right as it is.",
         error_class="changed on both sides",
         field="total",
     )
