@@ -124,6 +124,11 @@ def init(
     typer.echo(f"{file}: added the connection {name}" + (f" and the flow {way['name']}." if way else "."))
     for variable in exports:
         typer.echo(f"export {variable}=...   # the secret itself, in the environment of Orderwire")
+    if way is not None:
+        name = way["name"]
+        typer.echo(
+            f"{name} begins in rehearsal: nothing is written before `orderwire flow live {name}` (docs/going-live.md)."
+        )
     typer.echo("What to do next: `orderwire check`, then `orderwire up`.")
 
 

@@ -65,11 +65,59 @@ def live(
         raise ConfigurationProblem("--from and --any-age contradict each other. What to do: give one of them.")
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
+        before = ledger.flows.get(known(settings, flow))
+        if before.live and not (from_ or any_age):
+            typer.echo(f"{flow} is live already{_from(before)}. What to do: nothing; --from TIME moves its start on.")
+            return
         start = None if any_age else moment(from_) if from_ else ledger.clock.now()
+        golive.require_later(before, start)
         words = f"orders placed from {when(start)} UTC on" if start else "orders of any age"
-        _confirm(f"{flow} will create {words} in {_target(settings, flow)}.", yes=yes)
-        woken = golive.go_live(ledger, known(settings, flow), start, by=who(), note=note)
-    typer.echo(f"{flow} is live and creates {words}. {woken} rehearsed orders are carried out now.")
+        _tell_rehearsed(ledger, settings, flow, start)
+        _tell_moved(before, start)
+        confirm(f"{flow} will create {words} in {_target(settings, flow)}.", yes=yes)
+        woken = golive.go_live(ledger, flow, start, by=who(), note=note)
+    typer.echo(f"{flow} is live and creates {words}. Looked at now: {_orders(woken)} that waited in rehearsal.")
+
+
+def _from(state: FlowState) -> str:
+    return f" and creates orders placed from {when(state.start)} UTC on" if state.start else ""
+
+
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count} orders"
+
+
+def _tell_rehearsed(ledger: Ledger, settings: Settings, flow: str, start: datetime | None) -> None:
+    """What is known of the orders that wait, before anybody is asked."""
+    from console import forecasts
+    from console.rehearse import LAST, rehearsals, report
+
+    one = next(one for one in settings.flows if one.name == flow)
+    asked, came_in = rehearsals(ledger, flow)
+    waiting = report(ledger, settings, one, came_in, start) if came_in and came_in.state == "running" else None
+    if waiting is not None and waiting.items:
+        typer.echo(f"What came in since {when(waiting.run.started_at)} UTC: {forecasts.sentence(waiting.forecast)}")
+        if waiting.forecast.too_old.count:
+            # Not the oldest order's time: an edit of a very old order came in as well, and stays somebody else's.
+            since = f"{waiting.run.started_at:%Y-%m-%dT%H:%M:%S}"
+            typer.echo(f"To create those placed since the rehearsal began as well: --from {since}")
+    if asked is not None:
+        span = report(ledger, settings, one, asked)
+        typer.echo(f"Rehearsed on {when(span.made_at)} UTC, {span.subject}: {forecasts.sentence(span.forecast)}")
+    elif waiting is None or not waiting.items:
+        typer.echo(
+            f"WARNING: nothing was rehearsed for {flow}, so nobody knows what would be held. "
+            f"What to do first: `orderwire rehearse {flow} --last {LAST}`."
+        )
+
+
+def _tell_moved(before: FlowState, start: datetime | None) -> None:
+    """A flow that was live once keeps its start with `resume`; a new one leaves a gap."""
+    if before.start is not None and start is not None and start > before.start:
+        typer.echo(
+            f"Its start was {when(before.start)} UTC: orders placed between the two that are not carried yet are never created "
+            f"then. What to do if they shall be: `orderwire flow resume {before.flow}` instead, which keeps the start."
+        )
 
 
 @flow_app.command()
@@ -79,8 +127,13 @@ def rehearse(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
 
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
-        golive.take_off(ledger, known(settings, flow), by=who(), note=note)
-    typer.echo(f"{flow} is rehearsed. What to do next: `orderwire flow live {flow}` when you are ready.")
+        before = ledger.flows.get(known(settings, flow))
+        golive.take_off(ledger, flow, by=who(), note=note)
+    back = "resume" if before.changed_at else "live"
+    typer.echo(
+        f"{flow} is rehearsed: nothing is written, what comes in is planned and kept. "
+        f"What to do next: `orderwire rehearse {flow} --show`; `orderwire flow {back} {flow}` when you are ready."
+    )
 
 
 @flow_app.command()
@@ -91,18 +144,24 @@ def pause(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
         golive.pause(ledger, known(settings, flow), by=who(), note=note)
-    typer.echo(f"{flow} is paused; nothing is lost. What to do next: `orderwire flow resume {flow}`.")
+    typer.echo(
+        f"{flow} is paused: what comes in is kept and waits; every process follows within a second. "
+        f"What to do next: `orderwire flow resume {flow}`."
+    )
 
 
 @flow_app.command()
 def resume(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
-    """End a pause: live again, with the start it had."""
+    """End a pause, or a rehearsal after being live: live again, with the start it had."""
     from pipelines import golive
 
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
-        golive.resume(ledger, known(settings, flow), by=who(), note=note)
-    typer.echo(f"{flow} is live again.")
+        woken = golive.resume(ledger, known(settings, flow), by=who(), note=note)
+        state = ledger.flows.get(flow)
+    typer.echo(
+        f"{flow} is live again{_from(state)}." + (f" Looked at now: {_orders(woken)} that waited." if woken else "")
+    )
 
 
 def known(settings: Settings, flow: str) -> str:
@@ -135,7 +194,7 @@ def who() -> str:
         return "somebody"
 
 
-def _confirm(sentence: str, *, yes: bool) -> None:
+def confirm(sentence: str, *, yes: bool) -> None:
     """Ask where somebody can answer; a script says --yes."""
     if yes:
         return

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.opening import DEFAULT, AsJson, File, load, open_context
-from console.output import console, print_json
-from core.clock import parse_utc
+from console import runs
+from console.flows import confirm, moment, who
+from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context
+from console.output import print_json
 from core.errors import ConfigurationProblem, OrderwireError
 
 if TYPE_CHECKING:
     from core.settings import FlowSettings
+    from ledger.runjobs import Ended
+    from ledger.runs import RunView
+    from pipelines.backfill import Wanted
     from pipelines.context import Context
 
 
@@ -45,60 +47,113 @@ def _must_be_store(context: Context, names: Sequence[str]) -> None:
             raise ConfigurationProblem(f"{name} cannot be asked for orders. What to do: use a store that can: {can}.")
 
 
-def _moment(text: str) -> datetime:
-
-    try:
-        return parse_utc(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a day or time like 2026-03-01 or 2026-03-01T08:00+01:00") from None
-
-
-def backfill(
+def backfill(  # noqa: PLR0913, PLR0917 - a command has as many options as people need
     since: Annotated[str, typer.Option(help="Orders placed from this day or time on, as 2026-03-01 (UTC).")],
     until: Annotated[str, typer.Option(help="Orders placed before this day or time; now, where it is not given.")] = "",
     flow: Annotated[
         str, typer.Option(help="Only this flow; every flow from a store that can be asked, otherwise.")
     ] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Also create orders from before the flow's start that are not linked.")
+    ] = False,
+    without_adopt: Annotated[
+        bool, typer.Option("--without-adopt", help="Create them though no adopt run has looked for typed ones.")
+    ] = False,
+    invoices: Annotated[bool, typer.Option("--invoices", help="Make invoices, as the flow's policy says.")] = False,
+    rate: Annotated[float, typer.Option(min=0, help="At most so many orders a minute; 0: as quick as they go.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; store nothing, send nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until every order is settled, and say how.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before orders are created.")] = False,
     file: File = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Take in old orders, behind everything that is live. Safe to repeat: what is there already stays as it is."""
-    settings = load(file)
-    with open_context(settings) as context:
-        if flow and flow not in context.flows:
-            raise ConfigurationProblem(f"There is no flow {flow!r}. What to do: use one of {', '.join(context.flows)}.")
-        wanted = (
-            [context.flows[flow]] if flow else [f for f in context.flows.values() if context.stores[f.source].pollable]
-        )
-        _must_be_store(context, [one.source for one in wanted])
-        span = (_moment(since), _moment(until) if until else context.clock.now())
-        counts = {one.name: _backfill_one(context, one, span, dry_run=dry_run) for one in wanted}
+    """Take in old orders, oldest first, behind everything that is live. The same command goes on with what was interrupted.
+
+    Silent: no invoices (unless --invoices), no messages, no stock. Orders from before the flow's start are linked or listed,
+    and created only with --create.
+    """
+    from pipelines.backfill import Wanted
+
+    begin, end = moment(since), moment(until) if until else None
+    if end is not None and end <= begin:
+        raise ConfigurationProblem("--until is not after --since. What to do: look at the two days.")
+    wanted = Wanted(begin, end, create=create, invoices=invoices, rate=rate)
+    with open_context(load(file)) as context:
+        flows = _asked(context, flow)
+        _ready(context, flows, wanted, without_adopt=without_adopt)
+        if create or dry_run:
+            found = {one.name: _survey(context, one, wanted) for one in flows}
+            if dry_run:
+                _tell_survey(found, as_json=as_json)
+                return
+            _confirm_creation(context, found, yes=yes)
+        done = [_backfill_one(context, one, wanted, wait=wait) for one in flows]
+        held = _tell_runs(context, done, as_json=as_json, wait=wait)
+    if held:
+        raise typer.Exit(PROBLEM)
+
+
+def _asked(context: Context, flow: str) -> list[FlowSettings]:
+    if flow and flow not in context.flows:
+        raise ConfigurationProblem(f"There is no flow {flow!r}. What to do: use one of {', '.join(context.flows)}.")
+    able = [one for one in context.flows.values() if context.stores[one.source].pollable]
+    flows = [context.flows[flow]] if flow else able
+    _must_be_store(context, [one.source for one in flows])
+    return flows
+
+
+def _ready(context: Context, flows: Sequence[FlowSettings], wanted: Wanted, *, without_adopt: bool) -> None:
+    from pipelines import backfill as work
+
+    for one in flows:
+        work.require_ready(context, one, wanted, without_adopt=without_adopt)
+        if not context.ledger.flows.get(one.name).live:
+            typer.echo(f"{one.name} is not live: its orders are only rehearsed, nothing is written.", err=True)
+
+
+def _survey(context: Context, flow: FlowSettings, wanted: Wanted) -> tuple[Ended, ...]:
+    from pipelines import backfill as work
+
+    with runs.bar(f"{flow.name}: looking") as move:
+        return work.survey(context, flow, wanted, progress=move)
+
+
+def _tell_survey(found: Mapping[str, tuple[Ended, ...]], *, as_json: bool) -> None:
     if as_json:
-        print_json({name: {"seen": seen, "new": new, "dry_run": dry_run} for name, (seen, new) in counts.items()})
+        print_json({name: {"dry_run": True, "found": runs.facts_of(sums)} for name, sums in found.items()})
         return
-    for name, (seen, new) in counts.items():
-        typer.echo(f"{name}: {seen} orders seen, {new} {'would be taken in' if dry_run else 'taken in'}.")
+    for name, sums in found.items():
+        typer.echo(f"{name}: {runs.words(sums) or 'no orders were placed then'}. Nothing was stored.")
 
 
-def _backfill_one(
-    context: Context, flow: FlowSettings, span: tuple[datetime, datetime], *, dry_run: bool
-) -> tuple[int, int]:
+def _confirm_creation(context: Context, found: Mapping[str, tuple[Ended, ...]], *, yes: bool) -> None:
+    """Name what is to be created, then ask."""
+    for name, sums in found.items():
+        new = [one for one in sums if one.verdict in {"create", "new"}]
+        confirm(f"{name} will create in {context.flows[name].target}: {runs.words(new) or 'nothing'}.", yes=yes)
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from pipelines import polling
+def _backfill_one(context: Context, flow: FlowSettings, wanted: Wanted, *, wait: bool) -> RunView:
+    from pipelines import backfill as work
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(errors=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(flow.name, total=None)
-        return polling.backfill(
-            context,
-            flow,
-            *span,
-            dry_run=dry_run,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with runs.bar(flow.name) as move:
+        done = work.backfill(context, flow, wanted, by=who(), progress=move)
+    if wait:
+        with runs.bar(f"{flow.name}: carrying") as move:
+            work.wait(context, done, progress=move)
+    return done
+
+
+def _tell_runs(context: Context, done: Sequence[RunView], *, as_json: bool, wait: bool) -> bool:
+    """Whether something was held, as far as it was waited for."""
+    if as_json:
+        print_json({run.flow: runs.as_dict(context.ledger, run) for run in done})
+    for run in () if as_json else done:
+        if wait:
+            runs.tell(context.ledger, run)
+        else:
+            typer.echo(f"{run.flow}: {run.summary} What to do next: `orderwire runs show {run.id}`.")
+    return wait and any(one.state == "held" for run in done for one in runs.sums(context.ledger, run))
 
 
 def db_upgrade(file: File = DEFAULT) -> None:

@@ -15,6 +15,7 @@ from core.keys import Key
 from ledger import tables as t
 from ledger.database import SECOND, Database
 from ledger.flows import REHEARSED
+from ledger.runs import mark
 
 CHUNK: Final = 300
 """Values in one IN list."""
@@ -47,6 +48,17 @@ class ScheduleView:
     last_started_at: datetime | None
     last_ended_at: datetime | None
     last_outcome: str
+    running: bool = False
+    """Some process is at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Jobs that wait for a target. `rehearsed`: they wait for their flow to go live, not for the target."""
+
+    target: str
+    rehearsed: bool
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,19 @@ class Figures:
             query = query.where(t.job.c.updated_at >= to_micros(since))
         return int(self.db.rows(query)[0].number)
 
+    def waiting(self, most: int = 10_000) -> list[Waiting]:
+        """Jobs that wait, by target. Counts no further than `most` + 1 jobs in all: a page never waits for it."""
+        some = (
+            sa.select(t.job.c.target, (t.job.c.error_class == REHEARSED).label("rehearsed"))
+            .where(t.job.c.state == "waiting")
+            .limit(most + 1)
+            .subquery()
+        )
+        query = sa.select(some.c.target, some.c.rehearsed, sa.func.count().label("number")).group_by(
+            some.c.target, some.c.rehearsed
+        )
+        return [Waiting(row.target, bool(row.rehearsed), int(row.number)) for row in self.db.rows(query)]
+
     def caught_up(self, target: str, *, since: datetime) -> CaughtUp:
         """Jobs for this target that settled since, with their money by currency."""
         rows = self.db.rows(
@@ -89,11 +114,11 @@ class Figures:
         return CaughtUp(len(rows), amounts)
 
     def held_groups(self) -> list[HeldGroup]:
-        """Held jobs by flow and class, with the reason of the newest."""
+        """Held jobs by flow and class, with the reason of the newest. Those that a run has woken are told by its report."""
         newest = sa.func.max(t.job.c.id).label("newest")
         query = (
             sa.select(t.job.c.flow, t.job.c.error_class, sa.func.count().label("number"), newest)
-            .where(t.job.c.state == "held")
+            .where(t.job.c.state == "held", ~t.job.c.correlation.startswith(mark(""), autoescape=True))
             .group_by(t.job.c.flow, t.job.c.error_class)
         )
         groups = self.db.rows(query)
@@ -127,6 +152,7 @@ class Figures:
                 last_started_at=_moment(row.last_started_at),
                 last_ended_at=_moment(row.last_ended_at),
                 last_outcome=row.last_outcome,
+                running=row.running_until is not None,
             )
             for row in self.db.rows(sa.select(t.schedule).order_by(t.schedule.c.name))
         ]

@@ -96,6 +96,15 @@ class Parties:
         )
         return [Entry(row.match_kind, row.value, row.party_kind, row.remote_id, row.account_id) for row in rows]
 
+    def all(self, connection: str) -> list[Entry]:
+        """The whole index of one CRM: for comparing everybody with everybody, not for a job."""
+        rows = self.db.rows(
+            sa.select(t.party_index)
+            .where(t.party_index.c.connection == connection)
+            .order_by(t.party_index.c.account_id, t.party_index.c.remote_id, t.party_index.c.id)
+        )
+        return [Entry(row.match_kind, row.value, row.party_kind, row.remote_id, row.account_id) for row in rows]
+
     def forget(self, connection: str, remote_id: str) -> None:
         """The record is gone over there."""
         self.db.execute(

@@ -60,6 +60,14 @@ class Reviews:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._open = db.prepare(
+            sa.select(t.review.c.id).where(
+                t.review.c.target == sa.bindparam("b_target"),
+                t.review.c.kind == sa.bindparam("b_kind"),
+                t.review.c.key == sa.bindparam("b_key"),
+                t.review.c.decision == "",
+            )
+        )
 
     def offer(
         self,
@@ -153,6 +161,11 @@ class Reviews:
         if kind:
             query = query.where(t.review.c.kind == kind)
         return [_review(row) for row in self.db.rows(query)]
+
+    def is_open(self, target: str, kind: ReviewKind, key: str) -> bool:
+        """Whether this is being asked, and not answered yet."""
+        rows = self.db.rows(self._open, {"b_target": target, "b_kind": kind, "b_key": key})
+        return bool(rows)
 
     def decided(self, target: str, kind: ReviewKind, keys: Sequence[str]) -> dict[str, Review]:
         """What was decided about any of these keys."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,11 +16,25 @@ from core.clock import from_micros
 from ledger import tables as t
 from ledger.database import Database
 
-RunKind = Literal["rehearse", "adopt", "link", "backfill", "undo"]
+RunKind = Literal["rehearse", "adopt", "link", "backfill", "undo", "retry"]
 RunState = Literal["running", "done", "stopped", "failed"]
 CHUNK: Final = 500
 CREATE: Final = "create"
 """The verdict of orders from before the start that a backfill is to create."""
+UNDONE: Final = "undone"
+"""The verdict of orders that a backfill had brought, and that were taken back: only another `--create` brings them again."""
+_MARK: Final = "run-"
+
+
+def mark(run_id: int | Literal[""]) -> str:
+    """The correlation of everything that a run does; "" gives what all of them begin with."""
+    return f"{_MARK}{run_id}"
+
+
+def marked(correlation: str) -> int | None:
+    """The run that this correlation names."""
+    number = correlation.removeprefix(_MARK)
+    return int(number) if number != correlation and number.isdecimal() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +196,38 @@ class Runs:
 
     def creates(self, flow: str, key: str) -> bool:
         """Whether a backfill that was told to create old orders is to create this one."""
+        return self._said(flow, [key]).get(key) == CREATE
+
+    def undone(self, flow: str, keys: Sequence[str]) -> set[str]:
+        """Those of the orders that were taken back, and that nobody has asked for again since."""
+        return {key for key, verdict in self._said(flow, keys).items() if verdict == UNDONE}
+
+    def _said(self, flow: str, keys: Sequence[str]) -> dict[str, str]:
+        """The last word of this flow's backfills: to be created, or taken back."""
         query = (
-            sa.select(t.run_item.c.key)
+            sa.select(t.run_item.c.key, t.run_item.c.verdict)
             .join(t.run, t.run.c.id == t.run_item.c.run_id)
             .where(t.run.c.kind == "backfill", t.run.c.flow == flow)
-            .where(t.run_item.c.key == key, t.run_item.c.verdict == CREATE)
-            .limit(1)
+            .where(t.run_item.c.key.in_(list(keys)), t.run_item.c.verdict.in_((CREATE, UNDONE)))
+            .order_by(t.run.c.id)
         )
-        return bool(self.db.rows(query))
+        return {row.key: row.verdict for row in self.db.rows(query)}
+
+    def some(self, run_id: int, keys: Sequence[str]) -> dict[str, Item]:
+        """Its records with these keys."""
+        found: dict[str, Item] = {}
+        for start in range(0, len(keys), CHUNK):
+            some = list(keys[start : start + CHUNK])
+            query = sa.select(t.run_item).where(t.run_item.c.run_id == run_id, t.run_item.c.key.in_(some))
+            found |= {row.key: _item(row) for row in self.db.rows(query)}
+        return found
+
+    def all_items(self, run_id: int) -> Iterator[Item]:
+        """All its records by key, read a page at a time."""
+        last = ""
+        while page := self.items(run_id, after=last):
+            yield from page
+            last = page[-1].key
 
     def sums(self, run_id: int) -> Sequence[Sum]:
         """Count and money by verdict, class and currency. Added up exactly, in Python: neither engine's sum of text is."""

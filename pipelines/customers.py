@@ -14,7 +14,7 @@ from ledger.links import Link
 from mapping.canonical import Account, Address, Contact, Customer, Lead, Party, Person, Probe, SalesOrder
 from mapping.identity import fold_email, strong_identities
 from mapping.matching import Match
-from pipelines import parties
+from pipelines import doubts, parties
 from pipelines.run import Run
 
 KIND: Final = "customer"
@@ -27,6 +27,8 @@ class CustomerRefs:
 
     account: str
     contact: str
+    made: str = ""
+    """What of it was created just now: "account contact", "contact", or nothing."""
 
     def as_mapping(self) -> dict[str, str]:
         """For the link."""
@@ -125,7 +127,10 @@ def _settle(run: Run, case: _Case) -> CustomerRefs:
     if open_links:
         # The external id is kept: whether a late commit made a second customer is seen by it.
         kept = {**refs.as_mapping(), "own_id": _own_id(case, _begun(links))}
-        run.ledger.links.link(open_links, refs.account, refs=kept, recheck=run.recheck)
+        if refs.made:
+            kept["made"] = refs.made  # what an undo may take back
+        origin = "created" if refs.made else ""
+        run.ledger.links.link(open_links, refs.account, refs=kept, origin=origin, recheck=run.recheck)
     return refs
 
 
@@ -137,11 +142,17 @@ def _find_or_create(run: Run, case: _Case, links: list[Link], account: str) -> C
         if found is not None and found.account and found.contact:
             return found
         account = account or (found.account if found else "")
-    match = _match(run, case, account)
+    answer = None if account else doubts.answer(run, case.keys)
+    if answer is not None and answer.decision == "link":
+        account = doubts.account_of(run, answer)
+    # Whom a person called new is none of those who fit.
+    match = _match(run, case, account) if answer is None or account else None
     if match is not None and match.contact:
         return CustomerRefs(match.account, match.contact)
     if match is not None:
         account = match.account
+    if not account and answer is None:
+        _require_leave_to_create(run, case)
     return _create(run, case, links, own_id, account, recovering)
 
 
@@ -178,7 +189,7 @@ def _match(run: Run, case: _Case, account: str) -> CustomerRefs | None:
     for _ in range(3):
         match = parties.match(run, case.customer, rules, account)
         if match.is_ambiguous:
-            raise _two(run, match)
+            raise doubts.several(run, case.order, case.keys, match)
         if not match.found:
             break
         verified = parties.verify(run, match)
@@ -201,21 +212,13 @@ def _confirm(run: Run, case: _Case, account: str) -> CustomerRefs | None:
         contact = next((party.id for party in found if party.kind == "contact" and party.account_id == account), "")
         return CustomerRefs(account, contact)
     if len(accounts) > 1:
-        raise _two(run, Match(rule="email", reason="same e-mail address", ambiguous=tuple(sorted(accounts))))
+        match = Match(rule="email", reason="same e-mail address", ambiguous=tuple(sorted(accounts)))
+        raise doubts.several(run, case.order, case.keys, match)
     for party in found:
         if party.kind == "contact":
             return CustomerRefs(party.account_id, party.id) if party.account_id else _of_nobody(run, party.id)
         return CustomerRefs(party.id, "")
     return None
-
-
-def _two(run: Run, match: Match) -> Held:
-    return Held(
-        f"Several customers in {run.flow.target} fit ({match.reason}): {', '.join(match.ambiguous)}. "
-        "What to do: merge them there, or correct the data that they share, then retry.",
-        error_class="duplicate/conflict",
-        field="customer",
-    )
 
 
 def _of_nobody(run: Run, contact: str) -> NoReturn:
@@ -227,22 +230,26 @@ def _of_nobody(run: Run, contact: str) -> NoReturn:
     )
 
 
-# -- created -------------------------------------------------------------------------------------------------------
-
-
-def _create(
-    run: Run, case: _Case, links: list[Link], own_id: str, account: str, recovering: Link | None
-) -> CustomerRefs:
-    if case.customer.guest and run.flow.guests == "hold" and not account:
+def _require_leave_to_create(run: Run, case: _Case) -> None:
+    """Guests may be a person's to create."""
+    if case.customer.guest and run.flow.guests == "hold":
         raise Held(
             "A guest ordered who matches no customer of the CRM, and this flow holds such orders. "
             "What to do: create the customer in the CRM, then retry.",
             error_class="missing reference",
             field="customer",
         )
+
+
+# -- created -------------------------------------------------------------------------------------------------------
+
+
+def _create(
+    run: Run, case: _Case, links: list[Link], own_id: str, account: str, recovering: Link | None
+) -> CustomerRefs:
     new = _New(run, case, own_id)
     if account:
-        refs = CustomerRefs(account, run.written(links, "contact", lambda: new.contact_at(account)).ref.id)
+        refs = CustomerRefs(account, run.written(links, "contact", lambda: new.contact_at(account)).ref.id, "contact")
     elif run.crm.capabilities().converts_leads:
         refs = _by_lead(run, links, new, recovering)
     else:
@@ -268,7 +275,7 @@ def _by_lead(run: Run, links: list[Link], new: _New, recovering: Link | None) ->
     run.written(links, "conversion", convert)  # no external id guards it: a kind of its own, of the weakest tier
     both = converted[-1]
     run.judge((*both.account.differences, *both.contact.differences))
-    return CustomerRefs(both.account.ref.id, both.contact.ref.id)
+    return CustomerRefs(both.account.ref.id, both.contact.ref.id, "account contact")
 
 
 def _directly(run: Run, links: list[Link], new: _New) -> CustomerRefs:
@@ -277,7 +284,7 @@ def _directly(run: Run, links: list[Link], new: _New) -> CustomerRefs:
     run.ledger.links.note(links[0], refs={"own_id": new.own_id, "account": account.ref.id})
     contact = run.written(links, "contact", lambda: new.contact_at(account.ref.id))
     run.judge((*account.differences, *contact.differences))
-    return CustomerRefs(account.ref.id, contact.ref.id)
+    return CustomerRefs(account.ref.id, contact.ref.id, "account contact")
 
 
 class _New:

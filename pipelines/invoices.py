@@ -7,6 +7,7 @@ from typing import Final
 
 from connectors.roles import OrderRefs
 from core.keys import external_id
+from ledger.runs import marked
 from mapping.canonical import OrderStatus, PaymentStatus, SalesOrder
 from pipelines.run import Ensured, Run
 
@@ -24,8 +25,10 @@ def wanted(policy: str, order: SalesOrder) -> bool:
 
 
 def ensure(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured) -> Ensured | None:
-    """Create the invoice where the policy asks for one and there is none."""
-    if not wanted(run.flow.invoices, order):
+    """Create the invoice where the policy asks for one and there is none. A backfill makes none unless it was told to; a
+    live change of the same order follows the policy again.
+    """
+    if not wanted(run.flow.invoices, order) or _silent(run):
         return None
     key = f"{order.key}"
     known = run.ledger.links.get(run.flow.target, KIND, key)
@@ -41,3 +44,10 @@ def ensure(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured) -
         create=lambda: run.crm.create_invoice(order, own, sales_order.ref),
         known=known,
     )
+
+
+def _silent(run: Run) -> bool:
+    """Whether what woke this job last is a backfill that makes no invoices."""
+    number = marked(run.claim.correlation)
+    asked = run.context.ledger.runs.get(number) if number is not None else None
+    return asked is not None and asked.kind == "backfill" and not asked.options.get("invoices")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-
 import structlog
 
 from core.settings import FlowSettings
@@ -35,31 +32,6 @@ def poll(context: Context, flow: FlowSettings) -> int:
     if fresh:
         log.info("poll found changes", connection=flow.source, count=fresh)
     return fresh
-
-
-def backfill(
-    context: Context,
-    flow: FlowSettings,
-    since: datetime,
-    until: datetime,
-    *,
-    dry_run: bool = False,
-    progress: Callable[[int, int | None], None] = lambda _done, _total: None,
-) -> tuple[int, int]:
-    """Take in the orders placed in [since, until), oldest first, behind the live ones. (orders seen, orders that are new
-    to us). With `dry_run` nothing is stored.
-    """
-    store = context.store(flow.source)
-    seen = fresh = 0
-    for page in store.orders_between(since, until):
-        seen += len(page.changes)
-        if not dry_run:
-            accepted = context.ledger.inbox.accept(page.changes, context.backfill_routes, via="backfill")
-            fresh += sum(1 for item in accepted if item.jobs)
-        else:
-            fresh += sum(1 for change in page.changes if context.ledger.inbox.record(change.key) is None)
-        progress(seen, page.total)
-    return seen, fresh
 
 
 def fetch_order(context: Context, connection: str, number: str) -> list[int]:

@@ -12,10 +12,12 @@ from typing import Final
 import structlog
 
 from connectors.roles import CrmOrder
+from core.errors import Held
 from core.keys import Change, Key, external_id
 from core.settings import FlowSettings
 from ledger.alerts import Condition
 from ledger.inbox import Verdict
+from pipelines import adopted
 from pipelines.context import Context
 
 log = structlog.get_logger(__name__)
@@ -24,6 +26,8 @@ WINDOW: Final = timedelta(days=14)
 """How far back each night looks."""
 MARGIN: Final = timedelta(hours=1)
 """Orders that are younger may still be on their way."""
+CLOCKS: Final = timedelta(days=1)
+"""The CRM notes creations by a clock, and in a time zone, of its own."""
 SHOWN: Final = 10
 
 
@@ -65,24 +69,38 @@ def compare(context: Context, flow: FlowSettings, since: datetime, until: dateti
     """Orders placed in the interval: store, ledger, CRM."""
     result = Comparison()
     there: dict[str, list[CrmOrder]] = defaultdict(list)
-    for order in context.crms[flow.target].orders_since(since):
+    for order in context.crms[flow.target].orders_since(since - CLOCKS):
         if order.ref.id not in {known.ref.id for known in there[order.external_id]}:
             there[order.external_id].append(order)
     for page in context.store(flow.source).orders_between(since, until):
-        _take_in(context, page.changes, result)
+        _take_in(context, flow, page.changes, result)
         _look_up(context, flow, page.changes, there, result)
     return result
 
 
-def _take_in(context: Context, changes: Sequence[Change], result: Comparison) -> None:
-    """What webhooks and polls have missed is taken in by the way."""
+def _take_in(context: Context, flow: FlowSettings, changes: Sequence[Change], result: Comparison) -> None:
+    """What webhooks and polls have missed is taken in by the way. What was placed before the flow's start was not missed: it
+    is taken in too, and its job links or lists it.
+    """
     unknown = {change.key for change in changes if context.ledger.inbox.record(change.key) is None}
     result.orders += len(changes)
-    result.missed += [change.number for change in changes if change.key in unknown]
+    start = context.ledger.flows.get(flow.name).start
+    missed = [change for change in changes if change.key in unknown and not _before(context, change, start)]
+    result.missed += [change.number for change in missed]
     accepted = context.ledger.inbox.accept(changes, context.routes, via="poll")
     stale = sum(1 for item in accepted if item.verdict is Verdict.NEWEST and item.change.key not in unknown)
     if stale:
         log.warning("the comparison found newer states than the poll", count=stale)
+
+
+def _before(context: Context, change: Change, start: datetime | None) -> bool:
+    """Whether the order was placed before the flow began to create orders; no, where that cannot be told."""
+    if start is None or change.raw is None:
+        return False
+    try:
+        return context.store(change.key.connection).order(change.key, change.raw).placed_at < start
+    except Held:
+        return False
 
 
 def _look_up(
@@ -103,6 +121,8 @@ def _look_up(
             )
         if link is None or not link.linked or change.key not in totals:
             continue  # not carried yet, held or skipped: its job says why
+        if not orders and link.origin == adopted.ORIGIN:
+            continue  # a person typed it, and it need not carry our id: `adopt` looks at those
         if not orders:
             result.vanished.append(change.number)
         elif _cents(orders[0].total) != totals[change.key]:

@@ -147,7 +147,9 @@ class Rehearsal(Run):
         plan.word = plan.word or self._recording.word
         plan.calls = len(self.calls) + len(self.planned)
         plan.warnings = tuple(self.warnings)
-        plan.unmapped = tuple(sentence for kind, sentence in self.kinds if kind.startswith(("unknown", "unmapped")))
+        plan.unmapped = tuple(
+            sentence for kind, sentence in self.kinds if kind.startswith("unknown") and kind != "unknown sku"
+        )
         if plan.verdict != "skip":
             self._products(plan, order)
 

@@ -74,9 +74,9 @@ class Orders:
         if settings.payment_field:
             require("SalesOrder", settings.payment_field, refs.payment_method, table="the payment table")
         place = self._place(order, refs, "SalesOrder")
-        if not _plain(place, order):
-            # A line that no product can carry is held now, not when its customer has been made already.
-            order_to_vtiger(order, self._with_carriers(place, order))
+        # A line that no product can carry, or whose product has no tax, is held now: not when its customer has been made
+        # already, and not only on the day after a rehearsal that said all is well.
+        order_to_vtiger(order, self._with_carriers(place, order))
 
     def status(self, refs: OrderRefs, order: SalesOrder) -> str:
         """The flow's word, else the connection's, else the built-in one."""

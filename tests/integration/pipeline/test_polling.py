@@ -1,4 +1,4 @@
-"""Shops that are asked: poll-only, equal seconds, cursors over restarts, equal stamps, backfill, one order by its number."""
+"""Shops that are asked: poll-only, equal seconds, cursors over restarts, equal stamps, one order by its number."""
 
 from __future__ import annotations
 
@@ -222,31 +222,6 @@ def test_a_shop_that_is_away_costs_nothing(make: Callable[..., World]) -> None:
         face.put(recent(1, 10, status="completed"))
         world.finish()
         assert world.order(1)["sostatus"] == "Delivered"
-
-
-def test_backfill(make: Callable[..., World], woo: tuple[WooShop, str]) -> None:
-    """Orders placed in the interval, behind what is live; those that are known already are not carried twice."""
-    face, url = woo
-    world = asked(make, url, shop={"per_page": 3})
-    day = timedelta(days=1)
-    start = NOW - 10 * day
-    for id in range(1, 11):
-        placed = (start + (id - 1) * day).strftime("%Y-%m-%dT%H:%M:%S")
-        face.put(order(id, modified=placed, date_created_gmt=placed))
-    flow = world.context.flows["shop-orders"]
-    told: list[tuple[int, int | None]] = []
-    assert polling.backfill(world.context, flow, start + 2 * day, start + 6 * day, dry_run=True) == (4, 4)
-    assert world.ledger.jobs.list() == []
-    assert polling.backfill(
-        world.context, flow, start + 2 * day, start + 6 * day, progress=lambda *done: told.append(done)
-    ) == (4, 4)
-    assert told[-1][0] == 4
-    assert {job.queue for job in world.ledger.jobs.list()} == {"backfill"}
-    world.drain()
-    assert set(world.totals()) == {f"Order {id}" for id in (3, 4, 5, 6)}
-    assert polling.backfill(world.context, flow, start + 2 * day, start + 7 * day) == (5, 1)
-    world.drain()
-    assert len(world.totals()) == 5
 
 
 def test_one_order_by_its_number(make: Callable[..., World], woo: tuple[WooShop, str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connectors.http import Call, guarded
 from pipelines import reconcile
 from pipelines.reconcile import Comparison
 from sandbox.store.woo import WooShop
@@ -106,3 +107,32 @@ def test_a_double_is_critical(night: tuple[World, WooShop, SkippingClock], make:
     assert nightly(world) == 2  # one doubled, the other vanished
     severities = {alert.cause: alert.severity for alert in world.ledger.alerts.opened("compare/")}
     assert severities == {"compare/shop-orders/doubled": "critical", "compare/shop-orders/vanished": "warning"}
+
+
+def test_an_order_that_a_person_typed_is_not_missed_where_our_id_would_be(
+    night: tuple[World, WooShop, SkippingClock],
+) -> None:
+    """An adopted order need not carry our external id."""
+    world, _, _ = night
+    there = world.order(2)["id"]
+    with world.ledger.db.write() as connection:
+        connection.exec_driver_sql("UPDATE link SET origin = 'adopted' WHERE key = 'shop/order/2'")
+    assert _without_our_id(world, there)
+    assert compare(world) == Comparison(orders=2)
+
+
+def _without_our_id(world: World, id: str) -> bool:
+    """As if a person had typed it."""
+    with guarded(Everybody()):
+        world.crm._client.revise("SalesOrder", {"id": id, "cf_external_id": ""})
+    return not world.order(2)["cf_external_id"]
+
+
+class Everybody:
+    """A guard that lets everything through."""
+
+    def before_write(self, connection: str, timeout: float) -> None:
+        pass
+
+    def called(self, call: Call) -> None:
+        pass

@@ -1,0 +1,254 @@
+"""A rehearsal's report: as text for the terminal, as JSON and CSV for programs, as a page for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from console.care import span
+from console.output import print_table, when
+from core.clock import parse_utc
+from core.money import show
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from ledger.runs import Item, RunView
+    from pipelines.forecast import Forecast, Group, Pile
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+LISTED: Final = 500
+"""Orders that a page lists one by one; a table of all of them is what CSV is for."""
+SHOWN: Final = 10
+"""Groups of a kind that the terminal shows."""
+WORDS: Final = {
+    "post": "would be created",
+    "change": "would be changed",
+    "nothing": "left as they are",
+    "too_old": "placed before the start: linked or listed, not created",
+    "hold": "would be held",
+    "skip": "skipped by a rule",
+    "wait": "could not be told now",
+}
+GAPS: Final = {
+    "unknown_skus": ("Article numbers without a product in the CRM", "article"),
+    "untaxed": ("Products without the tax that their lines carry", "article"),
+    "unmapped": ("Owners, methods and statuses without a mapping", "what"),
+}
+_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One rehearsal of one flow."""
+
+    flow: str
+    source: str
+    target: str
+    run: RunView
+    forecast: Forecast
+    items: Sequence[Item]
+
+    @property
+    def standing(self) -> bool:
+        """Of what came in by itself, not of a span that somebody named."""
+        return bool(self.run.options.get("standing"))
+
+    @property
+    def subject(self) -> str:
+        """Which orders it is about."""
+        if self.standing:
+            return f"what came in from {self.source} since {when(self.run.started_at)} UTC"
+        since, until = (parse_utc(str(self.run.options[name])) for name in ("since", "until"))
+        return f"orders of {self.source} placed from {when(since)} to {when(until)} UTC"
+
+    @property
+    def unfinished(self) -> str:
+        """Why it is not the whole truth; "" if it is."""
+        if self.run.state == "stopped":
+            return f"It was stopped before its end: {self.run.summary.partition(' What to do:')[0]}"
+        return "" if self.standing or self.run.state == "done" else "It has not come to its end."
+
+    @property
+    def made_at(self) -> datetime:
+        """When it came to its end, or last noted something."""
+        return self.run.ended_at or self.run.updated_at
+
+
+def cost(found: Forecast) -> str:
+    """The calls and the time that they take."""
+    if found.seconds is None:
+        return f"at least {found.calls} calls; no limit is set for them (`rate` at the connection)"
+    return f"at least {found.calls} calls; at {found.rate:g} a second they take {span(found.seconds)}"
+
+
+def money(amounts: Mapping[str, Decimal]) -> str:
+    """`120.00 EUR, 3000 JPY`."""
+    return ", ".join(show(amounts[currency], currency) for currency in sorted(amounts))
+
+
+def sentence(found: Forecast) -> str:
+    """The whole in one line."""
+    piles = [(WORDS[name], getattr(found, name)) for name in WORDS]
+    said = [f"{pile.count} {word}{_in_brackets(pile)}" for word, pile in piles if pile.count]
+    return f"{found.orders.count} orders: " + ("; ".join(said) or "none") + "."
+
+
+def _in_brackets(pile: Pile) -> str:
+    return f" ({money(pile.money)})" if pile.money else ""
+
+
+# -- the terminal --------------------------------------------------------------------------------------------------
+
+
+def tell(report: Report) -> None:
+    """Print it."""
+    found = report.forecast
+    typer.echo(f"\n{report.flow}: {report.subject}")
+    if report.unfinished:
+        typer.echo(report.unfinished)
+    rows = [(WORDS[name], _count(pile), money(pile.money)) for name, pile in _piles(found)]
+    print_table(("", "orders", "money"), [*rows, ("all", _count(found.orders), money(found.orders.money))])
+    _tell_groups("Would be held", ("reason", "orders", "money", "for example"), found.held.sorted, reasons=True)
+    _tell_groups("Skipped", ("rule", "orders", "money", "for example"), found.skipped.sorted)
+    for name, (title, column) in GAPS.items():
+        _tell_groups(title, (column, "orders", "money", "for example"), getattr(found, name).sorted)
+    who = found.customers
+    typer.echo(f"\nCustomers: {who['found']} orders of known ones, {who['new']} new ones, {who['doubtful']} doubtful.")
+    typer.echo(f"Cost: {cost(found)}.")
+
+
+def _piles(found: Forecast) -> list[tuple[str, Pile]]:
+    """Those worth a line: the first and the held ones always."""
+    return [(name, getattr(found, name)) for name in WORDS if name in {"post", "hold"} or getattr(found, name).count]
+
+
+def _tell_groups(title: str, columns: Sequence[str], groups: Sequence[Group], *, reasons: bool = False) -> None:
+    if not groups:
+        return
+    typer.echo(f"\n{title}:")
+    rows = [(one.name, _count(one.pile), money(one.pile.money), _examples(one, reasons)) for one in groups[:SHOWN]]
+    print_table(columns, rows)
+    if len(groups) > SHOWN:
+        typer.echo(f"... and {len(groups) - SHOWN} more: `--html FILE` or `--json FILE` has them all.")
+
+
+def _count(pile: Pile) -> str:
+    return f"{pile.count:>6}"
+
+
+def _examples(group: Group, reasons: bool) -> str:
+    if reasons:
+        return "\n".join(f"{', '.join(orders)}: {text}" for text, orders in group.reasons)
+    return ", ".join(order for order, _ in group.samples)
+
+
+# -- programs ------------------------------------------------------------------------------------------------------
+
+
+def as_json(report: Report) -> str:
+    """Everything, amounts as exact text, times as ISO 8601 UTC."""
+    run = report.run
+    value = {
+        "flow": report.flow,
+        "source": report.source,
+        "target": report.target,
+        "run": {"id": run.id, "state": run.state, "options": run.options, "started_at": run.started_at.isoformat()},
+        "forecast": report.forecast.as_json(),
+        "orders": [_facts(item) for item in report.items],
+    }
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _facts(item: Item) -> dict[str, Any]:
+    named = ("key", "number", "verdict", "amount", "currency", "error_class", "reason")
+    return {name: getattr(item, name) for name in named} | dict(item.facts)
+
+
+def as_csv(report: Report) -> str:
+    """One line an order, safe to open in a spreadsheet: no cell of somebody's text begins a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    writer.writerows(map(harmless, _row(item)) for item in report.items)
+    return out.getvalue()
+
+
+COLUMNS: Final = (
+    "key", "order", "placed", "verdict", "amount", "currency", "class", "reason", "customer", "writes", "unknown_skus",
+    "untaxed", "unmapped",
+)  # fmt: skip
+
+
+def _row(item: Item) -> list[str]:
+    facts = item.facts
+    lists = ("writes", "unknown_skus", "untaxed", "unmapped")
+    first = [item.key, item.number, str(facts.get("placed", "")), item.verdict, item.amount, item.currency]
+    then = [item.error_class, item.reason, str(facts.get("customer", ""))]
+    return [*first, *then, *("; ".join(map(str, facts.get(name, ()))) for name in lists)]
+
+
+def harmless(text: str) -> str:
+    """Text that a spreadsheet takes for text."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+# -- people --------------------------------------------------------------------------------------------------------
+
+
+def as_html(report: Report) -> str:
+    """One page that needs nothing else: no script, no font, no picture from outside."""
+    attention = [item for item in report.items if item.verdict in {"hold", "wait"}]
+    return (
+        _templates()
+        .get_template("rehearsal.html")
+        .render(
+            report=report,
+            found=report.forecast,
+            piles=_piles(report.forecast),
+            words=WORDS,
+            gaps=[(title, column, getattr(report.forecast, name).sorted) for name, (title, column) in GAPS.items()],
+            cost=cost(report.forecast),
+            listed=attention[:LISTED],
+            left_out=max(0, len(attention) - LISTED),
+        )
+    )
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"grouped": grouped, "when": when, "parts": _parts}
+    return made
+
+
+def grouped(amount: Decimal | str, currency: str) -> str:
+    """`1 234.50`, with thin spaces that never break."""
+    digits, _, unit = show(Decimal(amount or 0), currency).partition(" ")
+    sign = "\u2212" if digits.startswith("-") else ""
+    whole, point, rest = digits.lstrip("-").partition(".")
+    return sign + f"{int(whole):,}".replace(",", "\u202f") + f"{point}{rest}\u00a0{unit}"
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """A reason, and what to do about it."""
+    reason, _, advice = text.partition(" What to do: ")
+    return reason, advice
