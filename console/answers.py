@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from console import sheets
+from core.cells import table
 from core.errors import ConfigurationProblem, OrderwireError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ NEW_WORDS: Final = frozenset({"new", "none", "neu", "keine", "новый", "nuov
 
 def as_csv(reviews: Iterable[Review]) -> str:
     """One line a candidate; `decision` is to be filled in: `link` beside the one that it is, or `new` beside any."""
-    return sheets.text_of(COLUMNS, [row for review in reviews for row in _rows(review)])
+    return table(COLUMNS, [row for review in reviews for row in _rows(review)])
 
 
 def _rows(review: Review) -> list[list[str]]:

@@ -17,6 +17,7 @@ import typer
 
 from console.care import span
 from console.output import print_table, when
+from core.cells import harmless
 from core.clock import parse_utc
 from core.money import show
 
@@ -45,7 +46,6 @@ GAPS: Final = {
     "untaxed": ("Products without the tax that their lines carry", "article"),
     "unmapped": ("Owners, methods and statuses without a mapping", "what"),
 }
-_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +196,6 @@ def _row(item: Item) -> list[str]:
     first = [item.key, item.number, str(facts.get("placed", "")), item.verdict, item.amount, item.currency]
     then = [item.error_class, item.reason, str(facts.get("customer", ""))]
     return [*first, *then, *("; ".join(map(str, facts.get(name, ()))) for name in lists)]
-
-
-def harmless(text: str) -> str:
-    """Text that a spreadsheet takes for text."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 # -- people --------------------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from console.flows import confirm, who
-from console.forecasts import harmless
+from console.flows import confirm
+from console.noting import note, who
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context, open_ledger
 from console.output import console, print_json, print_table, when
+from core.cells import harmless
 from core.errors import ConfigurationProblem
 from core.money import show as money
 
@@ -213,6 +214,8 @@ def undo(
             confirm(_question(context, view, flow), yes=yes)
         with bar(f"undo {run}") as move:
             own, items = work.undo(context, view, flow, dry_run=dry_run, by=who(), progress=move)
+        if own is not None:
+            note(context.ledger, "run.undo", f"run/{run}", undoing=own.id, flow=flow.name)
     if as_json:
         print_json({"dry_run": dry_run, "run": own.id if own else None, "records": [asdict(item) for item in items]})
     else:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from core.cells import plain
 from core.errors import ConfigurationProblem
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula (the last three hide one)."""
-_GUARD: Final = "'"
 LARGEST: Final = 50 * 1024 * 1024
 """Bytes; a larger file is none of ours."""
 
@@ -28,24 +26,6 @@ class Line:
     def get(self, column: str) -> str:
         """The cell; "" where there is none."""
         return self.cells.get(column, "")
-
-
-def text_of(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Comma-separated, CRLF; no cell begins a formula."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(header)
-    writer.writerows([_guarded(cell) for cell in row] for row in rows)
-    return out.getvalue()
-
-
-def _guarded(cell: str) -> str:
-    return f"{_GUARD}{cell}" if cell.startswith((*_FORMULA, _GUARD)) else cell
-
-
-def _plain(cell: str) -> str:
-    text = cell.strip()
-    return text[1:] if text.startswith(_GUARD) and text[1:].startswith((*_FORMULA, _GUARD)) else text
 
 
 def read(path: Path) -> list[Line]:
@@ -87,9 +67,9 @@ def _lines(text: str, path: Path) -> Iterator[Line]:
             if not any(cell.strip() for cell in row):
                 continue
             if header is None:
-                header = [_plain(cell).lower() for cell in row]
+                header = [plain(cell).lower() for cell in row]
                 continue
-            yield Line(number, {name: _plain(cell) for name, cell in zip(header, row, strict=False) if name})
+            yield Line(number, {name: plain(cell) for name, cell in zip(header, row, strict=False) if name})
     except csv.Error as error:
         raise ConfigurationProblem(
             f"{path} is not a table ({error}). What to do: save it as CSV from the spreadsheet."

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 _START_SECONDS = 10
+_END_SECONDS = 1.0
 
 
 def listening_socket(port: int = 0) -> socket.socket:
@@ -66,6 +67,23 @@ class _Server(uvicorn.Server):
         self._told = (asyncio.get_running_loop(), asyncio.Event())
         await super().startup(sockets=sockets)
         self._listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, without its pause of a tenth of a second: a stand-in ends with every test."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        ends = asyncio.get_running_loop().time() + _END_SECONDS
+        while self._busy and asyncio.get_running_loop().time() < ends:
+            await asyncio.sleep(0.002)
+        for task in self.server_state.tasks:
+            task.cancel()
+        await self.lifespan.shutdown()
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self.server_state.connections or self.server_state.tasks)
 
     async def main_loop(self) -> None:
         told = self._told[1] if self._told else asyncio.Event()

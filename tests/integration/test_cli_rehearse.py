@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 import cli
-from console.forecasts import grouped, harmless
+from console.forecasts import grouped
+from core.cells import harmless
 from ledger import Ledger
 from ledger.runs import Item
 from pipelines import standing

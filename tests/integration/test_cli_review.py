@@ -14,6 +14,7 @@ import pytest
 
 import cli
 from console import answers, sheets
+from core.cells import table
 from ledger import Ledger
 from ledger.reviews import Candidate, Review
 from sandbox.crm.app import crm_app
@@ -247,7 +248,7 @@ def test_nothing_that_somebody_typed_becomes_a_formula(adopted: Run, tmp_path: P
 @pytest.mark.parametrize("cell", ["=1+1", "+49 30", "-5", "@x", "\tx", "'=x", "plain", "", 'a;b,c"d\ne'])
 def test_a_cell_comes_back_as_it_went_out(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "cells.csv"
-    text = sheets.text_of(("a", "b"), [(cell, "z")])
+    text = table(("a", "b"), [(cell, "z")])
     path.write_text(text, encoding="utf-8", newline="")
     (line,) = sheets.read(path)
     assert line.get("a") == cell.strip() if not cell.startswith("\t") else line.get("a").strip() == "x"

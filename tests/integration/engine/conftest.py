@@ -1,41 +1,19 @@
 """The engine runs on a migrated, empty database of each engine, with a stand-in for what a job does."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from ledger import Ledger
 from pipelines.context import Context
 from pipelines.engine import Engine
-from tests.integration.ledger import kit
 
 Make = Callable[..., Engine]
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return kit.sqlite_template(tmp_path_factory.mktemp("ledger"))
-
-
-@pytest.fixture(scope="module")
-def postgres_template(request: pytest.FixtureRequest) -> Iterator[str]:
-    with kit.postgres_template(request.getfixturevalue("postgres_server")) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return kit.sqlite_copy(request.getfixturevalue("sqlite_template"), tmp_path)
-    return kit.emptied(request.getfixturevalue("postgres_template"))
-
-
 @pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(database_url)
-    yield opened
-    opened.close()
+def database_url(migrated: str) -> str:
+    return migrated
 
 
 @pytest.fixture
