@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final, Generic, Literal, Protocol, TypeVar
 
 from core.money import DECIMALS, round_to
@@ -297,10 +297,13 @@ def _read(row: Row, rules: AdoptRules) -> _Typed[Row]:
 
 
 def _rounded(amount: Decimal, currency: str) -> Decimal:
-    """CRMs keep totals unrounded (vtiger: eight decimals); people and stores see the rounded ones. NaN (what the CRM told
-    is no number) stays NaN.
+    """CRMs keep totals unrounded (vtiger: eight decimals); people and stores see the rounded ones. NaN (not known): what
+    was told is no number, or none that an order can have.
     """
-    return round_to(amount, currency) if currency in DECIMALS else round_to(amount, "EUR")
+    try:
+        return round_to(amount, currency if currency in DECIMALS else "EUR")
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def _own_references(order: StoreOrder) -> dict[str, str]:
@@ -325,9 +328,9 @@ def _account(order: StoreOrder, typed: _Typed[Row]) -> tuple[bool | None, str]:
 def _total(order: StoreOrder, typed: _Typed[Row], rules: AdoptRules) -> tuple[bool | None, str]:
     if order.currency and typed.row.currency and order.currency != typed.row.currency:
         return False, f"currency is {typed.row.currency}"
-    if not typed.total.is_finite():
-        return None, ""
     ours = _rounded(order.total, order.currency)
+    if not (typed.total.is_finite() and ours.is_finite()):
+        return None, ""
     apart = abs(typed.total - ours)
     if apart > rules.tolerance:
         return False, f"total is {typed.total} instead of {ours}"
@@ -392,6 +395,8 @@ class _Index(Generic[Row]):
         return list(hits.values())
 
     def _with_total(self, rows: list[_Typed[Row]], total: Decimal) -> list[_Typed[Row]]:
+        if not total.is_finite():
+            return []  # NaN has no order: comparing it raises
         low = bisect_left(rows, total - self.rules.tolerance, key=_by_total)
         return rows[low : bisect_right(rows, total + self.rules.tolerance, key=_by_total)]
 

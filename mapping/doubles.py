@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from mapping.alike import SIMILAR, Measure, nearest
-from mapping.identity import MatchKind
+from mapping.identity import EntryKind, fold_postal_code
 from mapping.matching import Candidate
 
+Kind = TypeVar("Kind", bound=EntryKind)
 SHARED: Final = 200
 """An address or name that more accounts have is nobody's."""
 
@@ -29,9 +30,9 @@ class Group:
 
     account: str
     members: tuple[Candidate, ...]
-    values: Mapping[MatchKind, frozenset[str]]
+    values: Mapping[EntryKind, frozenset[str]]
 
-    def of(self, kind: MatchKind) -> frozenset[str]:
+    def of(self, kind: EntryKind) -> frozenset[str]:
         return self.values.get(kind, frozenset())
 
 
@@ -47,9 +48,9 @@ def doubles_of(groups: Iterable[Group], postal_codes: Mapping[str, str]) -> list
     return _Doubles([group for group in groups if group.account], postal_codes).found()
 
 
-def by_kind(entries: Iterable[tuple[MatchKind, str]]) -> dict[MatchKind, frozenset[str]]:
+def by_kind(entries: Iterable[tuple[Kind, str]]) -> dict[Kind, frozenset[str]]:
     """Folded values by kind of identity."""
-    found: dict[MatchKind, set[str]] = {}
+    found: dict[Kind, set[str]] = {}
     for kind, value in entries:
         found.setdefault(kind, set()).add(value)
     return {kind: frozenset(values) for kind, values in found.items()}
@@ -71,15 +72,10 @@ def groups_of(parties: Iterable[Candidate]) -> list[Group]:
     ]
 
 
-def squeeze(text: str) -> str:
-    """A postal code for comparison."""
-    return "".join(text.split()).upper()
-
-
 class _Doubles:
     def __init__(self, groups: list[Group], postal_codes: Mapping[str, str]) -> None:
         self.groups = groups
-        self.postal_codes = {account: squeeze(code) for account, code in postal_codes.items()}
+        self.postal_codes = {account: fold_postal_code(code) for account, code in postal_codes.items()}
         self.leader = list(range(len(groups)))
         self.numbers = [group.of("vat") for group in groups]
         self.reasons: dict[int, dict[str, None]] = defaultdict(dict)

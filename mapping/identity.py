@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import idna
 import phonenumbers
@@ -21,6 +21,7 @@ from mapping.canonical import Customer, Party
 from mapping.names import fold_company, fold_person, fold_text
 
 __all__ = [
+    "EntryKind",
     "MatchKind",
     "customer_entries",
     "fold_company",
@@ -28,6 +29,7 @@ __all__ = [
     "fold_erp",
     "fold_person",
     "fold_phone",
+    "fold_postal_code",
     "fold_vat",
     "index_entries",
     "strong_identities",
@@ -35,6 +37,8 @@ __all__ = [
 
 MatchKind = Literal["erp_number", "vat", "email", "phone", "company"]
 """The kinds of identity kept in the party index, named as the flow's `match` rules are."""
+EntryKind = MatchKind | Literal["postal_code"]
+"""All that the party index keeps. A postal code is no identity: no rule asks for it, it only tells doubles apart."""
 
 _BLANK: Final = re.compile(r"\s")
 _LONGEST: Final = 200
@@ -157,6 +161,13 @@ def fold_erp(text: str) -> str:
     return text if len(text) <= _LONGEST else ""
 
 
+def fold_postal_code(text: str) -> str:
+    """A postal code for comparison: `d-10 115` -> `D-10115`. What a mandatory field is filled with (`-`, `00000`) is ""."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).upper())
+    text = "".join(text.split())
+    return text if len(text) <= _LONGEST and any(c.isalnum() and c != "0" for c in text) else ""
+
+
 # What people type into a mandatory company field when they have none.
 _NO_COMPANY: Final = frozenset(
     fold_text(word)
@@ -182,7 +193,10 @@ def _company(text: str) -> str:
     return "" if fold_text(text) in _NO_COMPANY else fold_company(text)
 
 
-def _unique(entries: Iterable[tuple[MatchKind, str]]) -> list[tuple[MatchKind, str]]:
+_Kind = TypeVar("_Kind", bound=EntryKind)
+
+
+def _unique(entries: Iterable[tuple[_Kind, str]]) -> list[tuple[_Kind, str]]:
     return list(dict.fromkeys(entry for entry in entries if entry[1]))
 
 
@@ -213,9 +227,9 @@ def strong_identities(customer: Customer, region: str = "") -> tuple[tuple[str, 
     return tuple((_STRONG[kind], value) for kind, value in customer_entries(customer, region) if kind in _STRONG)
 
 
-def index_entries(party: Party, region: str = "") -> list[tuple[MatchKind, str]]:
-    """The rows of the party index for one account or contact: (match kind, folded value). None for a deleted one. A
-    contact's name is no identity: only an account has a company name.
+def index_entries(party: Party, region: str = "") -> list[tuple[EntryKind, str]]:
+    """The rows of the party index for one account or contact: (entry kind, folded value). None for a deleted one. A
+    contact's name is no identity: only an account has a company name. Nor is a postal code: only accounts are doubles.
     """
     if party.deleted:
         return []
@@ -227,5 +241,6 @@ def index_entries(party: Party, region: str = "") -> list[tuple[MatchKind, str]]
             *(("email", fold_email(email)) for email in party.emails),
             *(("phone", fold_phone(phone, country)) for phone in party.phones),
             ("company", _company(party.name) if party.kind == "account" else ""),
+            ("postal_code", fold_postal_code(party.postal_code) if party.kind == "account" else ""),
         )
     )

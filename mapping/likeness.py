@@ -18,8 +18,8 @@ from typing import Final, Literal, Self
 from core.keys import Key
 from mapping.alike import SIMILAR, Measure, Names, nearest
 from mapping.canonical import Customer, Person
-from mapping.doubles import SHARED, Doubles, Group, by_kind, doubles, doubles_of, groups_of, squeeze
-from mapping.identity import MatchKind, customer_entries, fold_company
+from mapping.doubles import SHARED, Doubles, Group, by_kind, doubles, doubles_of, groups_of
+from mapping.identity import EntryKind, MatchKind, customer_entries, fold_company, fold_postal_code
 from mapping.matching import REASONS, Candidate
 
 __all__ = ["Doubles", "Likeness", "LikenessRules", "Parties", "Resemblance", "doubles", "erp_customer"]
@@ -160,7 +160,7 @@ class _Asked:
             person = fold_company(customer.person.full_name)
             names = frozenset({person} if " " in person else ())  # a first name alone is everybody's
         measures = tuple(Measure(name, least) for name in sorted(names))
-        code = squeeze(customer.billing.postal_code)
+        code = fold_postal_code(customer.billing.postal_code)
         domains = _domains(values.get("email", frozenset()))
         return cls(values, names, measures, domains, code, "company" in values)
 
@@ -178,12 +178,12 @@ class Parties:
     ) -> None:
         self.rules = rules or LikenessRules()
         self.region = region
-        self.postal_codes = {account: squeeze(code) for account, code in (postal_codes or {}).items()}
+        self.postal_codes = {account: fold_postal_code(code) for account, code in (postal_codes or {}).items()}
         self.groups = groups_of(parties)
         self.doubles = doubles_of(self.groups, self.postal_codes)
         self._twins = {account: one.accounts for one in self.doubles for account in one.accounts}
         self._by_account = {group.account: place for place, group in enumerate(self.groups) if group.account}
-        self._by_entry: dict[tuple[MatchKind, str], list[int]] = defaultdict(list)
+        self._by_entry: dict[tuple[EntryKind, str], list[int]] = defaultdict(list)
         for place, group in enumerate(self.groups):
             for kind, values in group.values.items():
                 for value in values:

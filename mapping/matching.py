@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, Self, cast
 
 from mapping.canonical import Customer, Party
-from mapping.identity import MatchKind, customer_entries, index_entries
+from mapping.identity import EntryKind, MatchKind, customer_entries, index_entries
 
 REASONS: Final[dict[MatchKind, str]] = {
     "erp_number": "same customer number",
@@ -52,7 +52,7 @@ class Candidate:
     kind: Literal["account", "contact"]
     id: str
     account: str
-    entries: frozenset[tuple[MatchKind, str]]
+    entries: frozenset[tuple[EntryKind, str]]
 
     @classmethod
     def of(cls, party: Party, region: str = "") -> Self:
@@ -72,7 +72,7 @@ class Candidate:
                 cast("Literal['account', 'contact']", kind),
                 id,
                 account,
-                cast("frozenset[tuple[MatchKind, str]]", frozenset(own)),
+                cast("frozenset[tuple[EntryKind, str]]", frozenset(own)),
             )
             for (kind, id, account), own in entries.items()
         ]
@@ -111,13 +111,13 @@ class _Group:
 
     name: str
     members: tuple[Candidate, ...]
-    entries: frozenset[tuple[MatchKind, str]]
+    entries: frozenset[tuple[EntryKind, str]]
 
     def values(self, kind: MatchKind) -> frozenset[str]:
         return _values(self.entries, kind)
 
 
-def _values(entries: Iterable[tuple[MatchKind, str]], kind: MatchKind) -> frozenset[str]:
+def _values(entries: Iterable[tuple[EntryKind, str]], kind: MatchKind) -> frozenset[str]:
     return frozenset(value for entry_kind, value in entries if entry_kind == kind)
 
 

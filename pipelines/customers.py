@@ -384,6 +384,7 @@ class _New:
                 vat_number=customer.vat_number,
                 erp_number=customer.erp_number,
                 country=country,
+                postal_code=self._address.postal_code,
             ),
             Party(
                 kind="contact",

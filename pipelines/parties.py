@@ -20,18 +20,28 @@ from pipelines.run import Run
 log = structlog.get_logger(__name__)
 
 FILL_LEASE: Final = 900.0
+KEEPS: Final = 2
+"""What the index keeps of a record (2: the postal code too). Raised when `index_entries` learns something: an index that
+knows less is read once more in full, and serves meanwhile.
+"""
 
 
-def cursor_name(crm: str) -> str:
-    """Where the index was read up to."""
-    return f"{crm}/parties"
+def cursor_name(crm: str, keeps: int = KEEPS) -> str:
+    """Where the index was read up to, by those who keep this much of a record."""
+    return f"{crm}/parties" if keeps == 1 else f"{crm}/parties/{keeps}"
+
+
+def _filled(ledger: Ledger, crm: str) -> str:
+    """The cursor of an index that was read in full once, by this version or by an older one; "" where none was."""
+    names = [cursor_name(crm, keeps) for keeps in range(KEEPS, 0, -1)]
+    return next((name for name in names if ledger.cursors.get(name) is not None), "")
 
 
 def ensure_filled(run: Run) -> None:
     """Nobody is matched before the index was read in full once: a customer whom it does not know yet would be doubled."""
     if run.flow.target in run.context.filled:
         return
-    if run.ledger.cursors.get(cursor_name(run.flow.target)) is not None:
+    if _filled(run.ledger, run.flow.target):
         run.context.filled.add(run.flow.target)
         return
     raise RetryLater(
@@ -43,8 +53,17 @@ def ensure_filled(run: Run) -> None:
 
 
 def refresh(ledger: Ledger, crm: Crm, region: str = "") -> int:
-    """Read what changed in the CRM since the last time (everything at first). How many records."""
-    name = cursor_name(crm.name)
+    """Read what changed in the CRM since the last time (everything at first, and once after an update that keeps more of a
+    record). How many records.
+    """
+    name, filled = cursor_name(crm.name), _filled(ledger, crm.name)
+    # Matching goes on with the older index: what is new over there must not wait until everything was read again.
+    changed = _read(ledger, crm, filled, region) if filled not in {"", name} else 0
+    return changed + _read(ledger, crm, name, region)
+
+
+def _read(ledger: Ledger, crm: Crm, name: str, region: str) -> int:
+    """Everything after this cursor."""
     count, cursor = 0, ledger.cursors.get(name)
     last = cursor
     for page in crm.parties_since(cursor):

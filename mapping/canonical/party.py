@@ -119,6 +119,8 @@ class Party(Canonical):
     external_id: str = ""
     country: str = ""
     """For reading phone numbers without a country code."""
+    postal_code: Text = ""
+    """Of an account's billing address. It identifies nobody; beside an equal name it tells doubles."""
     stamp: datetime | None = None
     deleted: bool = False
 

@@ -101,7 +101,7 @@ def contact_to_vtiger(contact: Contact, owner: str, account: str, fields: PartyF
 
 
 ACCOUNT_COLUMNS: Final = ("id", "accountname", "modifiedtime")
-ACCOUNT_EXTRAS: Final = ("email1", "email2", "phone", "otherphone", "bill_country")
+ACCOUNT_EXTRAS: Final = ("email1", "email2", "phone", "otherphone", "bill_country", "bill_code")
 CONTACT_COLUMNS: Final = ("id", "lastname", "modifiedtime")
 CONTACT_EXTRAS: Final = (
     "firstname",
@@ -129,6 +129,7 @@ def account_from_vtiger(row: Mapping[str, Any], fields: PartyFields) -> Party:
         erp_number=_text(row, fields.erp_number),
         external_id=_text(row, fields.external_id),
         country=country_code(_text(row, "bill_country")),
+        postal_code=_text(row, "bill_code"),
         stamp=_stamp(row),
     )
 

@@ -33,6 +33,8 @@ class Tables:
         self.queries: list[str] = []
         self.meanwhile: Any = lambda: None
         self.shuffled = False
+        self.columns: tuple[str, ...] = COLUMNS
+        self.codes: dict[int, str] = {}
 
     def query(self, params: dict[str, Any]) -> list[dict[str, str]]:
         text = params["query"]
@@ -47,7 +49,7 @@ class Tables:
             rows.reverse()
         prefix, name = ("11", "accountname") if module == "Accounts" else ("12", "lastname")
         answer = [
-            {"id": f"{prefix}x{id}", name: f"N{id}", "modifiedtime": time}
+            {"id": f"{prefix}x{id}", name: f"N{id}", "modifiedtime": time, "bill_code": self.codes.get(id, "")}
             for time, id in rows[: min(int(found[5]), 100)]
         ]
         self.meanwhile()
@@ -64,7 +66,7 @@ class Tables:
         return True
 
     def fake(self) -> FakeVtiger:
-        fields = [{"name": name, "label": name, "type": {"name": "string"}} for name in COLUMNS]
+        fields = [{"name": name, "label": name, "type": {"name": "string"}} for name in self.columns]
         describe = {"name": "x", "idPrefix": "1", "createable": True, "updateable": True, "fields": fields}
         return FakeVtiger(query=self.query, describe=lambda p: describe)
 
@@ -139,6 +141,20 @@ def test_an_unreadable_cursor_reads_everything(cursor: str) -> None:
     tables = Tables()
     tables.rows["Contacts"] = {1: at(1)}
     assert seen(tables, cursor)[0] == ["12x1"]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_postal_code_is_asked_for_only_where_it_is_shown(shown: bool) -> None:
+    """vtiger denies the whole query for one column that the API user may not see."""
+    tables = Tables()
+    tables.rows["Accounts"] = {7: at(1)}
+    tables.codes = {7: " 10 115 "} if shown else {}
+    tables.columns = (*COLUMNS, "bill_code") if shown else COLUMNS
+    parties = [party for page in connector(tables.fake()).parties_since(None) for party in page.parties]
+    assert [(party.id, party.postal_code) for party in parties] == [("11x7", "10 115" if shown else "")]
+    accounts = [text for text in tables.queries if "FROM Accounts" in text]
+    assert accounts
+    assert all(("bill_code" in text) == shown for text in accounts)
 
 
 def test_an_empty_crm() -> None:

@@ -310,8 +310,8 @@ CONTACTS = (
     "otherphone,mailingcountry FROM Contacts WHERE {} ORDER BY id LIMIT 21;"
 )
 ACCOUNTS = (
-    "SELECT id,accountname,modifiedtime,cf_external_id,siccode,email1,email2,phone,otherphone,bill_country FROM Accounts "
-    "WHERE {} ORDER BY id LIMIT 21;"
+    "SELECT id,accountname,modifiedtime,cf_external_id,siccode,email1,email2,phone,otherphone,bill_country,"
+    "bill_code FROM Accounts WHERE {} ORDER BY id LIMIT 21;"
 )
 
 

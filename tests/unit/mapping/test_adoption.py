@@ -136,6 +136,20 @@ def test_the_reasons_are_told_in_words() -> None:
     assert candidate.score == 40 + 25 + 15 - 15
 
 
+@pytest.mark.parametrize("told", ["NaN", "sNaN", "Infinity", "1e40"])
+@pytest.mark.parametrize("theirs", [True, False])
+def test_a_total_that_is_no_amount_is_not_known(told: str, theirs: bool) -> None:
+    """NaN has no order: sorting by it, or searching for it, raises. It speaks neither for nor against."""
+    row = typed(total=Decimal(told)) if theirs else typed()
+    order = WANTED if theirs else replace(WANTED, total=Decimal(told))
+    neighbour = typed(ref="6x2", purchase_order="", account_id="11x9", total=Decimal(7))
+    verdict = one(row, neighbour, order=order)
+    assert verdict.order is row
+    assert not any("total" in text for text in (*verdict.candidates[0].reasons, *verdict.candidates[0].against))
+    unnumbered = replace(row, purchase_order="")
+    assert one(unnumbered, neighbour, order=order).grade == "none", "found by its total alone, which is not known"
+
+
 def test_our_external_id_is_enough() -> None:
     own = typed(external_id=WANTED.external_id, purchase_order="", account_id="11x9", total=Decimal(1), placed=None)
     verdict = one(own, typed(ref="6x2"))
@@ -249,7 +263,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[StoreOrder], list[Typed]]:
             purchase_order=draw(_NUMBERS),
             customer_number="",
             accounts=draw(st.frozensets(st.sampled_from("ab"))),
-            total=draw(st.sampled_from([Decimal(5), Decimal(7)])),
+            total=draw(st.sampled_from([Decimal(5), Decimal(7), Decimal("NaN")])),
             currency="EUR",
             placed=DAY,
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 from core.keys import Key
 from mapping.canonical import Address, Customer, Party, Person
 from mapping.identity import (
+    MatchKind,
     customer_entries,
     fold_company,
     fold_email,
     fold_erp,
     fold_person,
     fold_phone,
+    fold_postal_code,
     fold_vat,
     index_entries,
     strong_identities,
@@ -208,6 +211,23 @@ def test_person() -> None:
     assert fold_person("", "") == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        (" 10 115 ", "10115"),
+        ("１０１１５", "10115"),
+        ("sw1a 1aa", "SW1A1AA"),
+        ("D-10115", "D-10115"),
+        ("", ""),
+        ("-", ""),
+        ("00000", ""),
+        ("1" * 201, ""),
+    ],
+)
+def test_postal_codes(text: str, folded: str) -> None:
+    assert fold_postal_code(text) == folded
+
+
 _PIECES = ["GmbH ", "& ", "Co ", "KG ", "e ", "и ", "ООО ", "ИП ", "s.r.l. ", "u n d ", "Müller ", "x", "ТОО "]
 ANY_TEXT = (
     st.text()
@@ -219,7 +239,7 @@ COUNTRY = st.sampled_from(["", "DE", "US", "RU", "IT", "CH", "NO", "GR", "FR", "
 
 @given(ANY_TEXT)
 def test_folding_what_is_folded_changes_nothing(text: str) -> None:
-    for fold in (fold_email, fold_erp, fold_company):
+    for fold in (fold_email, fold_erp, fold_company, fold_postal_code):
         folded = fold(text)
         assert fold(folded) == folded, fold.__name__
     person = fold_person(text, "")
@@ -273,6 +293,12 @@ def test_customer_entries() -> None:
     assert customer_entries(customer) == [("email", "a@b.example"), ("phone", "+49301234567"), ("company", "muller")]
 
 
+def test_a_postal_code_is_kept_but_nobody_is_looked_up_by_it() -> None:
+    customer = _customer(company="Müller KG", billing=Address(postal_code="10115", country="DE"))
+    assert customer_entries(customer) == [("company", "muller")]
+    assert set(get_args(MatchKind)) == {"erp_number", "vat", "email", "phone", "company"}
+
+
 @pytest.mark.parametrize("word", ["-", "n/a", "privat", "Нет", "None"])
 def test_no_company_is_no_identity(word: str) -> None:
     assert customer_entries(_customer(company=word)) == []
@@ -288,6 +314,7 @@ def test_index_entries() -> None:
         vat_number="DE136695976",
         erp_number="K-1",
         country="DE",
+        postal_code="10 115",
     )
     assert index_entries(account) == [
         ("erp_number", "K-1"),
@@ -295,8 +322,11 @@ def test_index_entries() -> None:
         ("email", "a@b.example"),
         ("phone", "+49301234567"),
         ("company", "muller"),
+        ("postal_code", "10115"),
     ]
-    contact = Party(kind="contact", id="12x9", account_id="11x8", name="Jörg Müller", emails=("j@b.example",))
+    contact = Party(
+        kind="contact", id="12x9", account_id="11x8", name="Jörg Müller", emails=("j@b.example",), postal_code="10115"
+    )
     assert index_entries(contact) == [("email", "j@b.example")]
     assert index_entries(account.model_copy(update={"deleted": True})) == []
 

@@ -57,6 +57,14 @@ def test_each_rule_finds(fields: dict[str, object], rule: str, reason: str) -> N
     assert match.found
 
 
+def test_a_postal_code_finds_nobody_and_rules_out_nobody() -> None:
+    asked = customer(billing=Address(country="DE", postal_code="10115"))
+    assert rank(asked, [account("1", postal_code="10115")], RULES) == Match()
+    one, other = account("1", name="Müller KG", postal_code="10115"), account("2", name="Müller", postal_code="50667")
+    assert rank(asked, [one, other], RULES).ambiguous == ("account/1", "account/2")
+    assert rank(asked, [other], RULES).account == "2"
+
+
 def test_the_first_rule_decides() -> None:
     candidates = [account("1", emails=("einkauf@mueller.example",)), account("2", erp_number="K-1")]
     assert rank(customer(erp_number="K-1"), candidates, RULES).account == "2"

@@ -100,6 +100,7 @@ def test_an_account_as_recorded() -> None:
     assert party.emails == ("joerg.mueller@example.test",)
     assert party.phones == ("+49 30 1234567",)
     assert party.country == "DE"  # written as "Germany"
+    assert party.postal_code == "10115"
     assert party.stamp == datetime(2026, 11, 22, 1, 29, 46, tzinfo=UTC)
 
 
