@@ -75,7 +75,7 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         ends = asyncio.get_running_loop().time() + _END_SECONDS
-        while self._busy and asyncio.get_running_loop().time() < ends:
+        while self._busy and asyncio.get_running_loop().time() < ends:  # noqa: ASYNC110 - uvicorn tells nobody of an end
             await asyncio.sleep(0.002)
         for task in self.server_state.tasks:
             task.cancel()
