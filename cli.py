@@ -19,8 +19,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console import care, config, deliveries, jobs, stores
+from console import adopt as adoptions
+from console import care, config, deliveries, jobs, runs, stores
 from console import flows as flow_commands
+from console import people as people_commands
+from console import rehearse as rehearsals
+from console import review as reviews
 from console.opening import DEFAULT, PROBLEM, USAGE, File, load
 from core.errors import ConfigurationProblem, OrderwireError
 
@@ -62,6 +66,7 @@ jobs_app.command("retry")(jobs.retry)
 jobs_app.command("skip")(jobs.skip)
 app.command()(stores.fetch)
 app.command()(stores.backfill)
+app.command()(runs.undo)
 db_app.command("upgrade")(stores.db_upgrade)
 app.command()(care.connections)
 app.command()(care.pause)
@@ -74,6 +79,13 @@ app.command()(care.restore)
 app.add_typer(config_app, name="config")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(flow_commands.flow_app, name="flow")
+app.command()(rehearsals.rehearse)
+app.command()(adoptions.adopt)
+app.add_typer(adoptions.link_app, name="link")
+app.add_typer(reviews.review_app, name="review")
+app.add_typer(runs.runs_app, name="runs")
+app.add_typer(people_commands.people_app, name="people")
+app.command()(people_commands.audit)
 app.add_typer(db_app, name="db")
 
 
@@ -111,7 +123,7 @@ def _running(settings: Settings, *, upgrade: bool, log_level: str) -> Iterator[t
         if upgrade:
             migrate.upgrade(ledger.db)
         migrate.require_current(ledger.db)
-        yield wiring.context(settings, ledger, wired, counted=metrics.counted), metrics
+        yield wiring.context(settings, ledger, wired, counted=metrics.counted, observed=metrics.observed), metrics
     finally:
         ledger.close()
         wired.close()
@@ -147,6 +159,7 @@ def _serve_and_work(
     engine.start()
     _tell_modes(context)
     try:
+        people_commands.tell_first_link(context.ledger, address(bound))
         typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
         state = WebState(context, metrics, engine.nudge, settings.web.max_body, engine.trouble)
         serve(create_app(state), bound, stop)
@@ -160,7 +173,8 @@ def _tell_modes(context: Context) -> None:
         mode = context.ledger.flows.get(flow).mode
         if mode == "rehearse":
             typer.echo(
-                f"{flow} is rehearsed: nothing is written. What to do: `orderwire flow live {flow}` when you are ready."
+                f"{flow} is rehearsed: nothing is written yet. What to do: `orderwire rehearse {flow} --show` says "
+                f"what would be, `orderwire flow live {flow}` lets it write (docs/going-live.md)."
             )
         if mode == "paused":
             typer.echo(f"{flow} is paused. What to do: `orderwire flow resume {flow}`.")
@@ -177,6 +191,7 @@ def web(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
     stop = _stop_on_signals()
     with _running(settings, upgrade=False, log_level=log_level) as (context, metrics), _bell(settings) as nudge:
         bound = listen(settings.web.host, settings.web.port)
+        people_commands.tell_first_link(context.ledger, address(bound))
         typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
         serve(create_app(WebState(context, metrics, nudge, settings.web.max_body)), bound, stop)
         bound.close()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from console import sheets
-from console.flows import known, moment, who
+from console.flows import known, moment
+from console.noting import note, who
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context
 from console.output import console, print_json, print_table
 from core.errors import ConfigurationProblem
@@ -65,6 +66,7 @@ def adopt(since: Since, flow: Flow = "", until: Until = "", file: File = DEFAULT
     with open_context(settings) as context, bar(chosen.name) as move:
         _require_pollable(context.store(chosen.source).pollable, chosen)
         run = work.adopt(context, chosen, first, last, by=who(), progress=move)
+        note(context.ledger, "run.adopt", f"run/{run.id}", flow=chosen.name)
         _report(context.ledger, run, ADOPTED, as_json=as_json)
 
 
@@ -95,6 +97,7 @@ def link_customers(
     with open_context(settings) as context, bar(chosen.name) as move:
         _require_pollable(context.store(chosen.source).pollable, chosen)
         run = linking.link_customers(context, chosen, first, last, rows=rows, by=who(), progress=move)
+        note(context.ledger, "run.link", f"run/{run.id}", flow=chosen.name)
         _report(context.ledger, run, LINKED, as_json=as_json)
 
 

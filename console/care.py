@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from console.noting import note
 from console.opening import DEFAULT, AsJson, File, load, open_ledger
 from console.output import print_json, print_table, when
 from core.errors import ConfigurationProblem
@@ -95,6 +96,7 @@ def pause(
     settings.connection(connection)
     with open_ledger(settings) as ledger:
         ledger.states.pause(connection, seconds(for_) if for_ else FOR_EVER)
+        note(ledger, "connection.pause", f"connection/{connection}", seconds=seconds(for_) if for_ else None)
     typer.echo(
         f"{connection} is paused{' for ' + for_ if for_ else ''}. What to do when it may go on: `orderwire resume {connection}`."
     )
@@ -107,6 +109,7 @@ def resume(connection: Annotated[str, typer.Argument(help="Name of the connectio
     with open_ledger(settings) as ledger:
         ledger.states.pause(connection, None)
         ledger.states.try_now(connection)
+        note(ledger, "connection.resume", f"connection/{connection}")
     typer.echo(f"{connection} may be used again.")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.care import span
+from console.noting import note
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context, open_ledger
 from console.output import print_findings, print_json, print_table
 from core.errors import ConfigurationProblem
@@ -77,7 +78,11 @@ def _mend(context: Context, *, ask: bool, quiet: bool) -> list[tuple[str, Findin
             typer.echo(f"{name}, {repair.subject}: {repair.message}", err=quiet)
     if ask and not _agreed():
         return []
-    return [(name, finding) for name, repairs in plans for finding in webhooks.mend(context, name, repairs)]
+    found = []
+    for name, repairs in plans:
+        found += [(name, finding) for finding in webhooks.mend(context, name, repairs)]
+        note(context.ledger, "webhooks.mend", f"connection/{name}", repairs=[repair.subject for repair in repairs])
+    return found
 
 
 def _agreed() -> bool:
@@ -116,6 +121,7 @@ def gaps(
             if len(names) != 1:
                 raise typer.BadParameter(f"say whose numbers they are: --store {' or --store '.join(names)}")
             numbers.explain(ledger, names[0], numbers.expand(known), reason.strip(), ledger.clock)
+            note(ledger, "gaps.explained", f"connection/{names[0]}", numbers=known, reason=reason.strip())
         lost = {name: numbers.missing(ledger, name) for name in names}
         told = {name: numbers.explained(ledger, name) for name in names}
     if as_json:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from console.noting import note as noted
+from console.noting import who
 from console.opening import DEFAULT, AsJson, File, load, open_ledger
 from console.output import print_json, print_table, when
 from core.clock import parse_utc
@@ -76,6 +77,7 @@ def live(
         _tell_moved(before, start)
         confirm(f"{flow} will create {words} in {_target(settings, flow)}.", yes=yes)
         woken = golive.go_live(ledger, flow, start, by=who(), note=note)
+        _noted(ledger, before, note)
     typer.echo(f"{flow} is live and creates {words}. Looked at now: {_orders(woken)} that waited in rehearsal.")
 
 
@@ -129,6 +131,7 @@ def rehearse(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
     with open_ledger(settings) as ledger:
         before = ledger.flows.get(known(settings, flow))
         golive.take_off(ledger, flow, by=who(), note=note)
+        _noted(ledger, before, note)
     back = "resume" if before.changed_at else "live"
     typer.echo(
         f"{flow} is rehearsed: nothing is written, what comes in is planned and kept. "
@@ -143,7 +146,9 @@ def pause(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
 
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
-        golive.pause(ledger, known(settings, flow), by=who(), note=note)
+        before = ledger.flows.get(known(settings, flow))
+        golive.pause(ledger, flow, by=who(), note=note)
+        _noted(ledger, before, note)
     typer.echo(
         f"{flow} is paused: what comes in is kept and waits; every process follows within a second. "
         f"What to do next: `orderwire flow resume {flow}`."
@@ -157,11 +162,19 @@ def resume(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
 
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
-        woken = golive.resume(ledger, known(settings, flow), by=who(), note=note)
+        before = ledger.flows.get(known(settings, flow))
+        woken = golive.resume(ledger, flow, by=who(), note=note)
+        _noted(ledger, before, note)
         state = ledger.flows.get(flow)
     typer.echo(
         f"{flow} is live again{_from(state)}." + (f" Looked at now: {_orders(woken)} that waited." if woken else "")
     )
+
+
+def _noted(ledger: Ledger, before: FlowState, note: str) -> None:
+    after = ledger.flows.get(before.flow)
+    start = after.start.isoformat() if after.start else ""
+    noted(ledger, "flow.set", f"flow/{before.flow}", **{"from": before.mode}, to=after.mode, start=start, note=note)
 
 
 def known(settings: Settings, flow: str) -> str:
@@ -184,14 +197,6 @@ def moment(text: str) -> datetime:
         return parse_utc(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day or time like 2026-03-01 or 2026-03-01T08:00+01:00") from None
-
-
-def who() -> str:
-    """Who types, as the machine knows them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"
 
 
 def confirm(sentence: str, *, yes: bool) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from console.care import seconds
-from console.flows import known, moment, who
+from console.flows import known, moment
+from console.noting import who
 from console.opening import DEFAULT, PROBLEM, File, load, open_context, open_ledger
 from console.output import console
 from core.errors import ConfigurationProblem

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console import answers, sheets
-from console.flows import who
+from console.noting import note as noted
+from console.noting import who
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context, open_ledger
 from console.output import print_json, print_table, when
 from core.errors import ConfigurationProblem, OrderwireError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
+    from ledger import Ledger
     from ledger.reviews import Review
 
 review_app = typer.Typer(
@@ -116,7 +118,13 @@ def decide(
         )
     with open_ledger(load(file, with_secrets=False)) as ledger:
         one = work.decide(ledger, review, "link" if decision == "link" else "new", remote, by=who(), note=note)
+        _noted(ledger, one)
     typer.echo(f"{one.label}: {work.in_words(one)}. `orderwire review undo {one.id}` takes it back.")
+
+
+def _noted(ledger: Ledger, one: Review) -> None:
+    facts = {"record": one.key, "decision": one.decision, "remote": one.remote_id, "note": one.note}
+    noted(ledger, "review.decide", f"review/{one.id}", **facts)
 
 
 @review_app.command()
@@ -126,6 +134,7 @@ def undo(review: Id, file: File = DEFAULT) -> None:
 
     with open_context(load(file)) as context:
         one = work.undo(context, review, by=who())
+        noted(context.ledger, "review.undo", f"review/{one.id}", record=one.key)
     typer.echo(f"{one.label} is open again.")
 
 
@@ -174,7 +183,8 @@ def import_(
         found = answers.read(lines, ledger)
         for answer in [] if dry_run else found.good:
             try:
-                work.decide(ledger, answer.review, answer.decision, answer.remote, by=who(), note=answer.note)
+                one = work.decide(ledger, answer.review, answer.decision, answer.remote, by=who(), note=answer.note)
+                _noted(ledger, one)
                 done += 1
             except OrderwireError as error:
                 found.bad.append((answer.line, error.message))

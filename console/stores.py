@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console import runs
-from console.flows import confirm, moment, who
+from console.flows import confirm, moment
+from console.noting import note, who
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context
 from console.output import print_json
 from core.errors import ConfigurationProblem, OrderwireError
@@ -138,6 +139,7 @@ def _backfill_one(context: Context, flow: FlowSettings, wanted: Wanted, *, wait:
 
     with runs.bar(flow.name) as move:
         done = work.backfill(context, flow, wanted, by=who(), progress=move)
+    note(context.ledger, "run.backfill", f"run/{done.id}", flow=flow.name)
     if wait:
         with runs.bar(f"{flow.name}: carrying") as move:
             work.wait(context, done, progress=move)

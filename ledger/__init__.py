@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from core.clock import Clock
 from ledger.alerts import Alerts
+from ledger.audit import Audit
 from ledger.budget import Budgets
 from ledger.database import Database, DatabaseClock
 from ledger.figures import Figures
@@ -18,8 +19,11 @@ from ledger.inbox import Inbox
 from ledger.jobs import Jobs
 from ledger.links import Links
 from ledger.parties import Parties
+from ledger.people import People
+from ledger.pulse import Pulse
 from ledger.reviews import Reviews
 from ledger.runs import Runs
+from ledger.sessions import Sessions
 from ledger.state import Cursors, Lanes, Schedules, States
 
 __all__ = ["Ledger"]
@@ -42,7 +46,11 @@ class Ledger:
         self.runs = Runs(db)
         self.reviews = Reviews(db)
         self.alerts = Alerts(db)
+        self.audit = Audit(db)
+        self.people = People(db, self.audit)
+        self.sessions = Sessions(db, self.audit)
         self.figures = Figures(db)
+        self.pulse = Pulse(db)
         self.cursors = Cursors(db)
         self.schedules = Schedules(db)
         self.lanes = Lanes(db, self.process, lease=lease)

@@ -172,6 +172,12 @@ link = Table(
     UniqueConstraint("target", "kind", "key"),
     Index("ix_link_remote", "target", "kind", "remote_id"),
     Index(
+        "ix_link_number",
+        "remote_number",
+        sqlite_where=text("remote_number <> ''"),
+        postgresql_where=text("remote_number <> ''"),
+    ),
+    Index(
         "ix_link_check",
         "check_at",
         sqlite_where=text("check_at IS NOT NULL"),
@@ -329,4 +335,97 @@ review = Table(
     Column("created_at", Micros, nullable=False),
     Column("updated_at", Micros, nullable=False),
     UniqueConstraint("target", "kind", "key"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", String(60), nullable=False),
+    Column("folded", String(60), nullable=False),
+    Column("email", String(250), nullable=False, server_default=""),
+    Column("password", Text, nullable=False, server_default=""),
+    Column("password_at", Micros),
+    Column("role", String(16), nullable=False),
+    Column("disabled_at", Micros),
+    Column("created_at", Micros, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    UniqueConstraint("folded"),
+    Index(
+        "uq_person_email", "email", unique=True, sqlite_where=text("email <> ''"), postgresql_where=text("email <> ''")
+    ),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("person_id", Id, ForeignKey("person.id"), nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("seen_at", Micros, nullable=False),
+    Index("ix_session_person", "person_id"),
+)
+
+one_time_link = Table(
+    "one_time_link",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("purpose", String(16), nullable=False),
+    Column("person_id", Id, ForeignKey("person.id")),
+    Column("created_by", String(120), nullable=False, server_default=""),
+    Column("created_at", Micros, nullable=False),
+    Column("expires_at", Micros, nullable=False),
+    Column("used_at", Micros),
+    Index("ix_one_time_link_person", "person_id"),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("hash", String(64), nullable=False),
+    Column("name", String(60), nullable=False),
+    Column("person_id", Id, ForeignKey("person.id"), nullable=False),
+    Column("scopes", String(120), nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("expires_at", Micros),
+    Column("used_at", Micros),
+    Column("revoked_at", Micros),
+    UniqueConstraint("hash"),
+    Index("ix_api_token_person", "person_id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("at", Micros, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("subject", String(200), nullable=False, server_default=""),
+    Column("facts", Text, nullable=False, server_default=""),
+    Column("ip", String(64), nullable=False, server_default=""),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_actor", "actor", "id"),
+    Index("ix_audit_action", "action", "id"),
+    Index("ix_audit_subject", "subject", "id"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False, server_default="1"),
+    Column("last", Id, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+pulse = Table(
+    "pulse",
+    metadata,
+    Column("connection", String(32), primary_key=True),
+    Column("what", String(8), primary_key=True),
+    Column("hour", Micros, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Index("ix_pulse_hour", "hour"),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from web import health, hooks
+from web import access, health, hooks, login, pages
+from web.dashboard import alerts, audit, connections, flows, home, job, jobs, orders, people, problems, schedules
 from web.state import WebState
 
 
@@ -14,4 +15,8 @@ def create_app(state: WebState) -> FastAPI:
     app.state.orderwire = state
     app.include_router(hooks.router)
     app.include_router(health.router)
+    pages.install(app)
+    access.install(app)
+    for one in (login, home, connections, flows, schedules, alerts, people, audit, problems, jobs, job, orders):
+        app.include_router(one.router)
     return app

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipelines.context import Context
+from pipelines.gauges import LedgerMetrics
 from pipelines.metrics import Metrics
 from pipelines.webhooks import Refusals
+from web.gate import Gate
 from web.intake import Intake
 
 
@@ -23,7 +25,11 @@ class WebState:
     """Why this process should not go on ("" when all is well): the engine's view, where there is one."""
     intake: Intake = field(init=False)
     refusals: Refusals = field(init=False)
+    gate: Gate = field(init=False)
+    gauges: LedgerMetrics = field(init=False)
 
     def __post_init__(self) -> None:
         self.intake = Intake(self.context)
         self.refusals = Refusals(self.context.ledger)
+        self.gate = Gate(self.context.ledger)
+        self.gauges = LedgerMetrics(self.context)

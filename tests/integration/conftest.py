@@ -1,4 +1,4 @@
-"""A migrated, empty database of each engine, and ledgers over it."""
+"""Templates of a migrated, empty database of each engine (`kit.migrated` copies them), and ledgers over a database."""
 
 from __future__ import annotations
 
@@ -22,21 +22,13 @@ def postgres_template(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def migrated(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Copied, or emptied: migrating for every test would take most of its time."""
-    if request.param == "sqlite":
-        return kit.sqlite_copy(request.getfixturevalue("sqlite_template"), tmp_path)
-    return kit.emptied(request.getfixturevalue("postgres_template"))
-
-
 @pytest.fixture
-def open_ledger(migrated: str) -> Iterator[Callable[..., Ledger]]:
+def open_ledger(database_url: str) -> Iterator[Callable[..., Ledger]]:
     """Another process's view of the same database, as often as wanted."""
     opened: list[Ledger] = []
 
     def open_one(**options: float) -> Ledger:
-        opened.append(Ledger.open(migrated, **options))  # type: ignore[arg-type]
+        opened.append(Ledger.open(database_url, **options))  # type: ignore[arg-type]
         return opened[-1]
 
     yield open_one

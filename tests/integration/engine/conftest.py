@@ -1,19 +1,21 @@
 """The engine runs on a migrated, empty database of each engine, with a stand-in for what a job does."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from ledger import Ledger
 from pipelines.context import Context
 from pipelines.engine import Engine
+from tests.integration.ledger import kit
 
 Make = Callable[..., Engine]
 
 
-@pytest.fixture
-def database_url(migrated: str) -> str:
-    return migrated
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return kit.migrated(request, tmp_path)
 
 
 @pytest.fixture

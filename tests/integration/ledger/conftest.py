@@ -1,8 +1,12 @@
 """Each test of the ledger runs on a migrated, empty database of each engine."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.integration.ledger import kit
 
-@pytest.fixture
-def database_url(migrated: str) -> str:
-    return migrated
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return kit.migrated(request, tmp_path)

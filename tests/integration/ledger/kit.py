@@ -68,6 +68,8 @@ def emptied(url: str) -> str:
     with engine.begin() as connection:
         names = ", ".join(table.name for table in t.metadata.sorted_tables)
         connection.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        # A test may have pretended another version.
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :head"), {"head": migrate.head()})
     engine.dispose()
     return url
 
@@ -236,3 +238,10 @@ def wait_until_blocked(ledger: Ledger) -> None:
         time.sleep(0.05)
     else:
         until(lambda: stuck_on_a_lock(ledger), what="nobody waits for our transaction")
+
+
+def migrated(request: pytest.FixtureRequest, folder: Path) -> str:
+    """A migrated and empty database of the engine `request.param`: migrating for every test would take most of its time."""
+    if request.param == "sqlite":
+        return sqlite_copy(request.getfixturevalue("sqlite_template"), folder)
+    return emptied(request.getfixturevalue("postgres_template"))

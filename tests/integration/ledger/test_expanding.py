@@ -64,11 +64,11 @@ def write(folder: Path, revision: str, after: str, upgrade: str, *, downgrade: s
     (folder / f"{revision}_made_up.py").write_text(text)
 
 
-def least(table: sa.Table, number: int) -> dict[str, Any]:
-    """A row with nothing but what the old schema insisted on."""
+def least(table: sa.Table, number: int, db: Database) -> dict[str, Any]:
+    """A row with nothing but what the old schema insisted on. SQLite numbers rows by itself, PostgreSQL where it was told."""
     values: dict[str, Any] = {}
     for column in table.columns:
-        if column.nullable or column.server_default is not None or (column.primary_key and column.name == "id"):
+        if column.nullable or column.server_default is not None or (db.is_sqlite and column.name == "id"):
             continue
         values[column.name] = number if isinstance(column.type, sa.Integer | sa.BigInteger) else f"{number}"
         if isinstance(column.type, sa.Boolean):
@@ -91,10 +91,12 @@ def test_what_the_program_before_writes_still_fits(before: str, after: str, db: 
     migrate.upgrade(db, after)
     tables = [table for table in old.sorted_tables if table.name not in {"alembic_version", "attempt"}]
     with db.write() as connection:
-        job = connection.execute(old.tables["job"].insert().values(least(old.tables["job"], 0))).inserted_primary_key
+        job = connection.execute(
+            old.tables["job"].insert().values(least(old.tables["job"], 0, db))
+        ).inserted_primary_key
         assert job is not None
-        attempt = {**least(old.tables["attempt"], 1), "job_id": job[0]}
-        for table, row in [*((table, least(table, 1)) for table in tables), (old.tables["attempt"], attempt)]:
+        attempt = {**least(old.tables["attempt"], 1, db), "job_id": job[0]}
+        for table, row in [*((table, least(table, 1, db)) for table in tables), (old.tables["attempt"], attempt)]:
             connection.execute(table.insert().values(row))
             where = sa.and_(*(table.c[name] == value for name, value in row.items()))
             assert connection.execute(table.update().where(where).values(row)).rowcount == 1, table.name

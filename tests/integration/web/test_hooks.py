@@ -156,7 +156,9 @@ def test_an_unsigned_delivery_leaves_no_trace(hooks: Hooks, spoil: Any) -> None:
 @pytest.mark.parametrize("connection", ["nowhere", "mute", "crm", "..%2f", "form%00"])
 def test_what_takes_no_deliveries_does_not_exist(hooks: Hooks, connection: str) -> None:
     body = order_body()
-    assert hooks.client.post(f"/hooks/{connection}", content=body, headers=form_headers(body)).status_code == 404
+    answer = hooks.client.post(f"/hooks/{connection}", content=body, headers=form_headers(body))
+    # "../" is redirected out of /hooks, where only pages of ours may send anything.
+    assert answer.status_code == (403 if answer.history else 404)
     assert not hooks.rows(t.event)
 
 
