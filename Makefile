@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check long chaos chaos-nightly bench lock format audit clean dev venv
+.PHONY: help run test lint check long chaos chaos-nightly bench lock format texts audit clean dev venv
 
 help:
 	@echo "make run     install if needed and start everything with a sandbox store and CRM"
@@ -16,6 +16,7 @@ help:
 	@echo "make chaos   the chaos suite alone, with its table (make chaos-nightly: the large figures)"
 	@echo "make bench   the benchmarks"
 	@echo "make format  tidy the source             make lock    pin versions and hashes anew"
+	@echo "make texts   collect the sentences of the pages for translators"
 	@echo "make audit   look for known vulnerabilities in what is pinned"
 	@echo "make clean   remove .venv and all caches"
 
@@ -107,6 +108,11 @@ lock: dev
 format: dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# The sentences of the pages, for translators; web/locales/README.md says how a language is added.
+texts: dev
+	@$(BIN)/pybabel -q extract -F babel.cfg -k translated:2 --project Orderwire --omit-header --sort-by-file \
+	  --no-location -o web/locales/orderwire.pot .
 
 audit: dev
 	@$(BIN)/python .ci/audit.py

@@ -36,6 +36,15 @@ class Repair:
     """How, in the store's own words; holds no secret."""
 
 
+@runtime_checkable
+class Addressed(Protocol):
+    """A system whose records people open in a browser."""
+
+    def web_page(self, kind: str, record_id: str) -> str:
+        """Address of this record's page, found without asking the system; "" where there is none."""
+        ...
+
+
 Numbering = Literal["sequential", "free", "auto"]
 """How order numbers run: one after the other (a missing one is a missing order); as they like; auto: as they look."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from console.noting import note
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_ledger
 from console.output import print_json, print_table, when
 from core.errors import ConfigurationProblem, OrderwireError
@@ -76,7 +77,7 @@ def show(job: JobId, file: File = DEFAULT, as_json: AsJson = False) -> None:
 def retry(jobs: Annotated[list[int], typer.Argument(help="Numbers of jobs.")], file: File = DEFAULT) -> None:
     """Run jobs again now, from the newest state of their records. The running Orderwire takes them up."""
     with open_ledger(load(file, with_secrets=False)) as ledger:
-        _each(ledger, jobs, ledger.jobs.retry, "is due again")
+        _each(ledger, jobs, ledger.jobs.retry, "job.retry", "is due again")
 
 
 def skip(
@@ -88,7 +89,8 @@ def skip(
     if not reason.strip():
         raise ConfigurationProblem("A reason is missing. What to do: say why with --reason.")
     with open_ledger(load(file, with_secrets=False)) as ledger:
-        _each(ledger, jobs, lambda job: ledger.jobs.skip(job, reason.strip()), "is skipped")
+        skipped = ledger.jobs.skip
+        _each(ledger, jobs, lambda job: skipped(job, reason.strip()), "job.skip", "is skipped", reason=reason.strip())
 
 
 def _job(ledger: Ledger, job: int) -> JobView:
@@ -98,13 +100,16 @@ def _job(ledger: Ledger, job: int) -> JobView:
     return view
 
 
-def _each(ledger: Ledger, jobs: Sequence[int], change: Callable[[int], bool], done: str) -> None:
+def _each(
+    ledger: Ledger, jobs: Sequence[int], change: Callable[[int], bool], action: str, done: str, **facts: str
+) -> None:
     """All or none of them must exist; then each is changed where its state allows it."""
-    for job in jobs:
-        _job(ledger, job)
+    before = {job: _job(ledger, job) for job in jobs}
     failed = 0
     for job in dict.fromkeys(jobs):
         if change(job):
+            was = before[job]
+            note(ledger, action, f"job/{job}", number=was.number, flow=was.flow, was=was.state, **facts)
             typer.echo(f"Job {job} {done}.")
         else:
             failed += 1

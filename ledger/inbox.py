@@ -18,7 +18,7 @@ from ledger import statements
 from ledger import tables as t
 from ledger.database import Again, Database
 
-Via = Literal["webhook", "poll", "fetch", "backfill", "form", "replay"]
+Via = Literal["webhook", "poll", "fetch", "backfill", "form", "replay", "edit"]
 
 
 class Verdict(StrEnum):

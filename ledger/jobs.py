@@ -46,6 +46,10 @@ class Claim:
     lease: float
     asked_at: float
     """The monotonic moment before the claim was asked for: our lease ends at the latest `lease` seconds after it."""
+    due_at: int = 0
+    """Microseconds, as `started_at`: since when it could have run."""
+    done: int = 0
+    """The generation that was carried last; 0: none was yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,8 @@ class Jobs:
             started_at=row.started_at,
             lease=self.lease,
             asked_at=asked_at,
+            due_at=row.due_at,
+            done=row.done,
         )
 
     def renew(self, claim: Claim) -> bool:
@@ -425,7 +431,7 @@ class Jobs:
             query = query.where(t.job.c.id < before)
         if search:
             query = query.where(self._matches(search.strip()))
-        return [_view(row) for row in self.db.rows(query)]
+        return [view_of(row) for row in self.db.rows(query)]
 
     @staticmethod
     def _matches(search: str) -> sa.ColumnElement[bool]:
@@ -441,7 +447,7 @@ class Jobs:
     def get(self, job_id: int) -> JobView | None:
         """One job."""
         rows = self.db.rows(sa.select(t.job).where(t.job.c.id == job_id))
-        return _view(rows[0]) if rows else None
+        return view_of(rows[0]) if rows else None
 
     def attempts(self, job_id: int, limit: int = 100) -> Sequence[dict[str, Any]]:
         """Every execution, oldest first."""
@@ -500,7 +506,8 @@ def _reason(outcome: Outcome, state: State, failures: int) -> str:
     return outcome.message
 
 
-def _view(row: Row[Any]) -> JobView:
+def view_of(row: Row[Any]) -> JobView:
+    """A row of `job` as people see it."""
     return JobView(
         id=row.id,
         flow=row.flow,

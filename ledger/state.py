@@ -93,6 +93,10 @@ class States:
             },
         )
 
+    def heard(self, connection: str) -> None:
+        """It answered sensibly just now. Ends no block: whoever was refused meanwhile knows better."""
+        self._upsert(connection, {"last_success_at": self.db.now})
+
     def pause(self, connection: str, seconds: float | None) -> None:
         """A person's pause; None ends it."""
         self._upsert(connection, {"paused_until": None if seconds is None else self.db.now + int(seconds * SECOND)})

@@ -14,6 +14,8 @@ from ledger.state import States
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 2.0
+NOTE_EVERY: Final = 60.0
+"""Seconds between two notes of the last success of a connection that is well: pages tell its age, and orders pay nothing."""
 LONGEST: Final = 10.0
 """Seconds between two tries of a connection that is out: when it is back, nobody waits longer than this."""
 LONGEST_AUTH: Final = 300.0
@@ -27,6 +29,7 @@ class Health:
         self._states = states
         self._lock = threading.Lock()
         self._looked_at: dict[str, float] = {}
+        self._noted_at: dict[str, float] = {}
 
     def failed(self, connection: str, error: RetryLater) -> float:
         """A fault that is the connection's. Seconds until the next try."""
@@ -53,3 +56,6 @@ class Health:
         if state is not None and state.faults:
             self._states.succeeded(connection)
             log.info("connection is back", connection=connection, faults=state.faults)
+        elif now - self._noted_at.get(connection, -NOTE_EVERY) >= NOTE_EVERY:
+            self._noted_at[connection] = now
+            self._states.heard(connection)

@@ -13,6 +13,7 @@ from core.errors import Ambiguous, Held, LeaseLost, NotLive, OrderwireError, Ret
 from core.settings import ConnectionSettings, FlowSettings
 from ledger.jobs import Claim
 from ledger.links import Intent, Link
+from mapping.canonical import SalesOrder
 from pipelines import doubles
 from pipelines.context import Context
 
@@ -51,6 +52,8 @@ class Run:
         self.flow: FlowSettings = context.flow(claim.flow)
         self.calls: list[Call] = []
         self.warnings: list[str] = []
+        self.order: SalesOrder | None = None
+        """The order as it was read, once it was: what fails after that still has a number and an amount."""
         self.began = time.monotonic()
         self.lease_ends = claim.asked_at + claim.lease
         self.lost = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.settings import FlowSettings
-from pipelines import conditions, doubles, gaps, heartbeat, parties, polling, reconcile, telling, webhooks
+from pipelines import bulk, conditions, doubles, gaps, heartbeat, parties, polling, reconcile, telling, webhooks
 from pipelines.context import Context
 
 PARTIES_EVERY: Final = 60.0
@@ -17,6 +17,7 @@ SILENCE_EVERY: Final = 600.0
 HEARTBEAT_EVERY: Final = 60.0
 WEBHOOKS_EVERY: Final = 3600.0
 DOUBLES_EVERY: Final = 30.0
+PULSE_EVERY: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def of(context: Context) -> Iterator[Scheduled]:
         yield Scheduled(f"gaps/{name}", COMPARE_EVERY, _gaps(context, name))
         if context.stores[name].pollable and context.stores[name].accepts_deliveries():
             yield Scheduled(f"webhooks/{name}", WEBHOOKS_EVERY, _webhooks(context, name))
+    yield Scheduled("pulse", PULSE_EVERY, context.ledger.pulse.advance)
+    yield Scheduled(bulk.SCHEDULE, bulk.EVERY, lambda: bulk.go_on(context.ledger))
     yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
     yield Scheduled("silence", SILENCE_EVERY, lambda: conditions.reconcile(context, conditions.SLOW_RULES))
     if context.notifiers:

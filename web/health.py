@@ -9,7 +9,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from core.errors import ConfigurationProblem
 from ledger import migrate
-from pipelines.metrics import budget_lines
 from web.state import WebState
 
 router = APIRouter()
@@ -38,16 +37,7 @@ def readyz(request: Request) -> Response:
 
 @router.get("/metrics")
 def metrics(request: Request) -> Response:
-    """Prometheus's text format, jobs by state and budgets read from the ledger."""
+    """Prometheus's text format: what this process counted, and what it reads from the ledger."""
     state: WebState = request.app.state.orderwire
-    text = state.metrics.text()
-    try:
-        counts = state.context.ledger.jobs.counts()
-        budgets = budget_lines(state.context)
-    except (DBAPIError, PoolTimeoutError):
-        counts, budgets = {}, []
-    lines = ["# HELP orderwire_jobs Jobs by state.", "# TYPE orderwire_jobs gauge"] if counts else []
-    lines += [f'orderwire_jobs{{state="{name}"}} {count}' for name, count in counts.items()]
-    lines += budgets
-    body = text + ("\n".join(lines) + "\n").encode() if lines else text
+    body = state.metrics.text() + state.gauges.text()
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")

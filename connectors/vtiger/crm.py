@@ -44,6 +44,9 @@ from mapping.canonical import Account, Contact, Lead, Party, Probe, SalesOrder
 from mapping.vtiger import account_to_vtiger, clean_element, contact_to_vtiger, lead_to_vtiger
 from mapping.vtiger.party import REQUIRED
 
+PAGES: Final = {
+    "order": "SalesOrder", "invoice": "Invoice", "account": "Accounts", "contact": "Contacts", "lead": "Leads",
+}  # fmt: skip
 PARTY_MODULE: Final[dict[str, PartyModule]] = {"account": "Accounts", "contact": "Contacts"}
 NUMBERS: Final = {"Accounts": "account_no", "Contacts": "contact_no", "Leads": "lead_no"}
 
@@ -74,8 +77,15 @@ class VtigerCrm:
     def _ref(self, module: str, record: Record, number: str) -> Ref:
         id = str(record.get("id", ""))
         self._canary.lives(module, id)
-        url = f"{self.settings.url}index.php?module={module}&view=Detail&record={q.crmid(id)}"
-        return Ref(id, str(record.get(number) or ""), url)
+        return Ref(id, str(record.get(number) or ""), self._page(module, id))
+
+    def _page(self, module: str, id: str) -> str:
+        return f"{self.settings.url}index.php?module={module}&view=Detail&record={q.crmid(id)}"
+
+    def web_page(self, kind: str, record_id: str) -> str:
+        """Where people see it."""
+        module = PAGES.get(kind)
+        return self._page(module, record_id) if module and record_id.partition("x")[2].isdecimal() else ""
 
     # -- what it can do -----------------------------------------------------------------------------------------------
 

@@ -56,6 +56,12 @@ class WooCommerce:
         """Close the transport."""
         self._http.close()
 
+    def web_page(self, kind: str, record_id: str) -> str:
+        """In the shop's administration; shops that keep orders in tables of their own lead on from there."""
+        if kind != "order" or not record_id.isdecimal():
+            return ""
+        return f"{self._settings.url}/wp-admin/post.php?post={record_id}&action=edit"
+
     def accepts_deliveries(self) -> bool:
         return bool(hooks.live_secrets(self._settings.webhook_secrets))
 

@@ -1,0 +1,163 @@
+"""One job: why it is where it is and what to do, every attempt with its calls, what came in, what it became; and its buttons."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+
+from core.keys import Key
+from core.rights import Right
+from ledger.jobs import JobView
+from ledger.people import Person
+from ledger.problems import fingerprint
+from pipelines import whereabouts
+from pipelines.desk import Unknown, actions_for, required
+from pipelines.editing import Mistake
+from web.access import require
+from web.dashboard.common import context_of, desk_of
+from web.dashboard.desk import EDITING, SEEING, body, editing, missing, search
+from web.pages import back, page, translated
+
+router = APIRouter()
+Reason = Annotated[str, Form(max_length=2000)]
+Next = Annotated[str, Form(max_length=2000)]
+_ = translated
+
+
+def _job(request: Request, job_id: int) -> JobView:
+    try:
+        return desk_of(request).job(job_id)
+    except Unknown:
+        raise missing() from None
+
+
+@router.get("/jobs/{job_id:int}", dependencies=SEEING)
+def show(request: Request, job_id: int) -> Response:
+    """The job's page."""
+    return page(request, "job.html", **_facts(request, _job(request, job_id)))
+
+
+def _facts(request: Request, job: JobView) -> dict[str, Any]:
+    context, look = context_of(request), search(request)
+    order = whereabouts.of(context, look, Key.parse(job.key))
+    attempts, tried = look.attempts(job.id)
+    return {
+        "job": job,
+        "what": job.reason.partition(" What to do:")[0],
+        "todo": job.reason.partition(" What to do:")[2].strip(),
+        "actions": actions_for(job),
+        "attempts": attempts,
+        "tried": tried,
+        "order": order,
+        "related": [other for other in order.jobs if other.id != job.id],
+        "problem": fingerprint(job.flow, job.target, job.error_class, job.reason) if job.state == "held" else "",
+        "doings": context.ledger.audit.list(subject=f"job/{job.id}", limit=20),
+    }
+
+
+@router.post("/jobs/{job_id:int}/retry")
+def retry(
+    request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.RETRY))], to: Next = ""
+) -> Response:
+    """Run it again now."""
+    job = desk_of(request).retry(job_id, actor=person.actor)
+    said = _(request, "%(order)s is tried again now.", order=job.number or job.key)
+    return back(request, to or f"/jobs/{job_id}", said)
+
+
+@router.post("/jobs/{job_id:int}/skip")
+def skip(
+    request: Request,
+    job_id: int,
+    person: Annotated[Person, Depends(require(Right.SKIP))],
+    reason: Reason = "",
+    to: Next = "",
+) -> Response:
+    """Set it aside with a reason."""
+    job = desk_of(request).skip(job_id, reason, actor=person.actor)
+    return back(request, to or f"/jobs/{job_id}", _(request, "%(order)s is skipped.", order=job.number or job.key))
+
+
+@router.post("/jobs/{job_id:int}/dry-run")
+def dry_run(request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.RUN))]) -> Response:
+    """What would be written, with nothing written. A page of its own: it does not refresh, each look asks the target."""
+    job = _job(request, job_id)
+    plan = editing(request).dry_run(job_id, actor=person.actor)
+    return page(request, "dry_run.html", job=job, plan=plan, actions=actions_for(job))
+
+
+# -- editing -----------------------------------------------------------------------------------------------------------
+
+Editor = Annotated[Person, Depends(require(Right.EDIT))]
+
+
+@router.get("/jobs/{job_id:int}/edit", dependencies=EDITING)
+def edit(request: Request, job_id: int) -> Response:
+    """The record as a text to be mended."""
+    draft = editing(request).draft(job_id)
+    return _editor(request, draft.job, draft.text, draft.version)
+
+
+def _editor(request: Request, job: JobView, text: str, version: int, status: int = 200, **facts: Any) -> Response:
+    known = {"mistake": "", "field": "", "found": (), "order": None, "reason": "", **facts}
+    return page(request, "edit.html", status=status, job=job, text=text, version=version, **known)
+
+
+@router.post("/jobs/{job_id:int}/edit")
+def save(
+    request: Request,
+    job_id: int,
+    person: Editor,
+    text: Annotated[str, Form()] = "",
+    version: Annotated[int, Form()] = 0,
+    reason: Reason = "",
+    step: Annotated[str, Form(max_length=10)] = "check",
+) -> Response:
+    """First what would change, then, when it is confirmed, keep it and run the job."""
+    job, service = _job(request, job_id), editing(request)
+    text = text.replace("\r\n", "\n")
+    try:
+        if step == "save":
+            required(reason)
+            service.save(job_id, text, version, reason, actor=person.actor)
+            said = _(request, "The mended order is kept and tried now. What came in stays as it was.")
+            return back(request, f"/jobs/{job_id}", said)
+        checked = service.check(job_id, text, version)
+    except Mistake as error:
+        facts = {"mistake": error.message, "field": error.field, "reason": reason}
+        return _editor(request, job, text, version, 422, **facts)
+    return _editor(request, job, text, version, found=checked.differences, order=checked.order, reason=reason)
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
+
+
+@router.get("/events/{event_id:int}", dependencies=SEEING)
+def delivery(request: Request, event_id: int) -> Response:
+    """One delivery, with personal data hidden."""
+    return _body(request, event_id, hidden=True)
+
+
+@router.post("/events/{event_id:int}/reveal")
+def reveal(
+    request: Request, event_id: int, person: Annotated[Person, Depends(require(Right.REVEAL))], reason: Reason = ""
+) -> Response:
+    """The same with nothing hidden; the reason is kept before anything is shown."""
+    why = required(reason)
+    found = search(request).event(event_id)
+    if found is None:
+        raise missing()
+    facts = {"record": str(found.key), "reason": why}
+    context_of(request).ledger.audit.note(person.actor, "event.reveal", f"event/{event_id}", facts)
+    return _body(request, event_id, hidden=False)
+
+
+def _body(request: Request, event_id: int, *, hidden: bool) -> Response:
+    found = search(request).event(event_id)
+    if found is None:
+        raise missing()
+    jobs = search(request).of_record(found.key)
+    return page(
+        request, "event.html", event=found, text=body(found.raw, hidden=hidden), hidden=hidden, jobs=jobs, key=found.key
+    )
