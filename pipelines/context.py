@@ -33,6 +33,8 @@ class Context:
     """CRMs whose party index was read in full once."""
     counted: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None
     """Told of what metrics count: a name and labels."""
+    observed: Callable[[str, Mapping[str, str], float], None] = lambda _name, _labels, _seconds: None
+    """Told of what metrics time: a name, labels and seconds."""
 
     def routes(self, key: Key) -> Sequence[Route]:
         """The flows that want this record: orders, and deliveries that could not be understood."""

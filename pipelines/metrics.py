@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 
 from connectors.http import Call
-from ledger.budget import remaining
-from pipelines.context import Context
 
-_LEFT: Final = "orderwire_connector_rate_limit_remaining"
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-
-def budget_lines(context: Context) -> list[str]:
-    """What is left of the budgets of calls, in the exposition format; read from the ledger, so the same in every process."""
-    left = {name: remaining(context.ledger.budgets, one) for name, one in context.connections.items()}
-    lines = [f'{_LEFT}{{connection="{name}"}} {calls:.3f}' for name, calls in left.items() if calls is not None]
-    return [f"# HELP {_LEFT} Calls that may be made at once now.", f"# TYPE {_LEFT} gauge", *lines] if lines else []
+_JOB: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_WAIT: Final = (0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
+_ORDER: Final = (1, 2.5, 5, 15, 60, 300, 900, 3600, 14_400, 86_400, 259_200, 604_800)
 
 
 class Metrics:
@@ -34,7 +27,16 @@ class Metrics:
             registry=self.registry,
         )
         self.jobs = Counter(
-            "orderwire_jobs_finished", "Attempts by flow and outcome.", ["flow", "outcome"], registry=self.registry
+            "orderwire_jobs_finished",
+            "Attempts by flow, queue, kind of record and outcome.",
+            ["flow", "queue", "kind", "outcome"],
+            registry=self.registry,
+        )
+        self.entered = Counter(
+            "orderwire_orders_entered",
+            "Orders that reached their target for the first time, by channel.",
+            ["channel"],
+            registry=self.registry,
         )
         self.warnings = Counter(
             "orderwire_warnings", "Warnings by kind and flow.", ["kind", "flow"], registry=self.registry
@@ -52,11 +54,30 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self._tables = {"jobs": self.jobs, "warnings": self.warnings}
+        self._tables = {"jobs": self.jobs, "warnings": self.warnings, "entered": self.entered}
+        self._timed = {
+            "job": self._histogram("job_duration", "Duration of an attempt.", ["queue", "kind"], _JOB),
+            "wait": self._histogram(
+                "job_queue_wait", "From when a job was due to when it began.", ["queue", "kind"], _WAIT
+            ),
+            "order": self._histogram(
+                "order_end_to_end",
+                "From when an order was placed to its first arrival at its target; not those of a backfill.",
+                ["source", "target"],
+                _ORDER,
+            ),
+        }
 
     def counted(self, name: str, labels: Mapping[str, str]) -> None:
         """One more of what `Context.counted` names."""
         self._tables[name].labels(**labels).inc()
+
+    def observed(self, name: str, labels: Mapping[str, str], seconds: float) -> None:
+        """Seconds of what `Context.observed` names."""
+        self._timed[name].labels(**labels).observe(seconds)
+
+    def _histogram(self, name: str, help_: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+        return Histogram(f"orderwire_{name}_seconds", help_, labels, buckets=buckets, registry=self.registry)
 
     def observe(self, call: Call) -> None:
         """One outward call is over."""

@@ -17,7 +17,8 @@ from connectors.http import guarded
 from core.errors import Held, LeaseLost, NotLive, NotThere, OrderwireError, RetryLater, Skipped
 from ledger.inbox import Record
 from ledger.jobs import Claim, Outcome, State
-from pipelines import orders, standing
+from mapping.canonical import SalesOrder
+from pipelines import measures, orders, standing
 from pipelines.context import Context
 from pipelines.health import Health
 from pipelines.leases import Leases
@@ -44,10 +45,10 @@ class Runner:
         with structlog.contextvars.bound_contextvars(
             correlation=claim.correlation, job=claim.id, record=str(claim.key)
         ):
-            outcome = self._attempt(claim)
+            outcome, order = self._attempt(claim)
             state = self._settled(claim, outcome)
             log.info("job ended", state=state or "lost", outcome=outcome.kind, error_class=outcome.error_class)
-            self.context.counted("jobs", {"flow": claim.flow, "outcome": outcome.kind})
+            measures.job_ended(self.context, claim, outcome.kind if state else "lost", order)
         return state or ""
 
     @tenacity.retry(
@@ -60,7 +61,8 @@ class Runner:
         """What was done is worth some patience with a database that is restarting; settling twice is harmless."""
         return self.context.ledger.jobs.settle(claim, outcome, max_failures=self.context.max_failures)
 
-    def _attempt(self, claim: Claim) -> Outcome:
+    def _attempt(self, claim: Claim) -> tuple[Outcome, SalesOrder | None]:
+        """What came of it, and the order where it could be read."""
         run: Run | None = None
         failed = ""
         try:
@@ -89,9 +91,10 @@ class Runner:
                 seconds=backoff(claim.failures),
             )
         if run is None:
-            return outcome
+            return outcome, None
         self._tell_health(run, failed)
-        return replace(outcome, warnings=tuple(run.warnings), calls=[_call(call) for call in map(asdict, run.calls)])
+        outcome = replace(outcome, warnings=tuple(run.warnings), calls=[_call(call) for call in map(asdict, run.calls)])
+        return _named(outcome, run.order), run.order
 
     def _begin(self, claim: Claim) -> Run:
         live = self.context.ledger.flows.get(claim.flow).live
@@ -118,6 +121,7 @@ class Runner:
             if isinstance(run, Rehearsal):
                 return standing.unreadable(run, error)
             raise
+        run.order = order
         if isinstance(run, Rehearsal):
             return standing.rehearse(run, order)
         return orders.sync_order(run, order)
@@ -205,6 +209,13 @@ def backoff(failures: int) -> float:
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {**call, "milliseconds": round(call["milliseconds"], 1)}
+
+
+def _named(outcome: Outcome, order: SalesOrder | None) -> Outcome:
+    """Whatever came of it, people see which order it is and how much money waits."""
+    if order is None or outcome.amount:
+        return outcome
+    return replace(outcome, number=order.number, amount=str(order.total), currency=order.currency)
 
 
 def _where(error: BaseException) -> str:

@@ -155,6 +155,7 @@ def context(
     wired: Wiring,
     *,
     counted: Callable[[str, Mapping[str, str]], None] | None = None,
+    observed: Callable[[str, Mapping[str, str], float], None] | None = None,
     clock: Clock | None = None,
 ) -> Context:
     """What runs jobs, from the connections and the ledger. Raises ConfigurationProblem where a call outlasts a lease."""
@@ -172,6 +173,8 @@ def context(
     )
     if counted is not None:
         made.counted = counted
+    if observed is not None:
+        made.observed = observed
     return made
 
 

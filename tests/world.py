@@ -122,6 +122,7 @@ class World:
             connections=settings,
             clock=clock or Clock(),
             counted=self.metrics.counted,
+            observed=self.metrics.observed,
         )
         for name in flows:
             if not rehearsing:

@@ -13,7 +13,7 @@ from core.errors import LeaseLost, RetryLater
 from core.jsontext import dumps
 from ledger import tables as t
 from ledger.budget import remaining
-from pipelines.metrics import budget_lines
+from pipelines.gauges import LedgerMetrics
 from pipelines.run import Run
 from tests.integration.ledger.kit import column, counting
 from tests.orders import order
@@ -21,6 +21,11 @@ from tests.world import SkippingClock, World, signed_headers, wait_for
 
 SLOW = {"rate": 0.1, "burst": 60}
 """No call comes back while a test runs."""
+LEFT = "orderwire_connector_rate_limit_remaining"
+
+
+def gauges(world: World) -> str:
+    return LedgerMetrics(world.context).text().decode()
 
 
 def backfill(world: World, *numbers: int) -> None:
@@ -121,17 +126,17 @@ def test_without_a_rate_not_one_statement(make: Callable[..., World], monkeypatc
     assert world.job("shop/order/1").state == "settled"
     assert asked == []
     assert not any(state for state in world.ledger.db.rows(t.connection_state.select()) if state.budget_at)
-    assert budget_lines(world.context) == []
+    assert f"{LEFT}{{" not in gauges(world)
 
 
 def test_the_gauge_tells_what_the_ledger_knows(make: Callable[..., World]) -> None:
     world = make(clock=SkippingClock(), crm=SLOW)
-    assert budget_lines(world.context)[-1] == 'orderwire_connector_rate_limit_remaining{connection="crm"} 60.000'
+    assert f'{LEFT}{{connection="crm"}} 60.0' in gauges(world)
     world.carry(order(1))
     assert column(world.ledger, t.connection_state.c.budget_at)
-    (*_, line) = budget_lines(world.context)
+    (line,) = [line for line in gauges(world).splitlines() if line.startswith(f"{LEFT}{{")]
     name, _, calls = line.partition(" ")
-    assert name == 'orderwire_connector_rate_limit_remaining{connection="crm"}'
+    assert name == f'{LEFT}{{connection="crm"}}'
     assert 0 < float(calls) < 59
 
 
