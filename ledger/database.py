@@ -51,6 +51,7 @@ class Database:
         self._lock = threading.RLock()
         self._queue: deque[_Item] = deque()
         self._common: Connection | None = None
+        self._closed = False
         self._asking = threading.Lock()
         self._reading: tuple[int, float] | None = None
         if self.is_sqlite:
@@ -94,10 +95,12 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         with self._lock:
+            # Under the lock, and for good: SQLite's driver does not survive a connection closed under a statement.
+            self._closed = True
             if self._common is not None:
                 self._common.close()
                 self._common = None
-        self._writer.dispose()
+            self._writer.dispose()
         if self.is_sqlite:
             self._reader.dispose()
 
@@ -207,6 +210,8 @@ class Database:
 
     def _commit_together(self, items: list[_Item]) -> None:
         try:
+            if self._closed:
+                raise sa.exc.ResourceClosedError("This process has closed its ledger.")
             if self._common is None:
                 self._common = self._writer.connect().execution_options(**{_COMMON: True})
             driver: Any = self._common.connection.driver_connection

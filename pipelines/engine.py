@@ -86,9 +86,10 @@ class Engine:
         for _ in range(self.threads):
             self.poke()
         deadline = time.monotonic() + within
-        for thread in [*self._workers, *self._background.values()]:
-            if thread is not threading.current_thread():
-                thread.join(timeout=max(deadline - time.monotonic(), 0.05))
+        for threads in (self._workers, self._background.values()):  # the ticker, which begins the latter, ends first
+            for thread in list(threads):
+                if thread is not threading.current_thread():
+                    thread.join(timeout=max(deadline - time.monotonic(), 0.05))
         # Jobs of the broker's threads end too, under leases that are renewed until then.
         idle = self._gate.wait_idle(max(deadline - time.monotonic(), 0.05))
         self.leases.stop()
@@ -226,7 +227,7 @@ class Engine:
 
     def _in_background(self, name: str, work: Callable[[], object]) -> None:
         running = self._background.get(name)
-        if running is not None and running.is_alive():
+        if self.stopping.is_set() or (running is not None and running.is_alive()):
             return
         thread = threading.Thread(target=_guarded(name, work), name=name, daemon=True)
         self._background[name] = thread

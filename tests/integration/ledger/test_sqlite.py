@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from core.keys import Key
 from ledger import Ledger
 from ledger import tables as t
+from ledger.database import Database
 from ledger.inbox import Route
 from tests.integration.ledger import kit
 from tests.integration.ledger.kit import accept, add, change, count, together
@@ -221,3 +222,27 @@ def test_kill_nine_loses_nothing_that_was_acknowledged(ledger: Ledger, seed: int
         nursery.stdin.close()
     assert len(acknowledged) > KILLS, "they hardly wrote anything: the kills prove nothing"
     assert nursery.returncode == 0
+
+
+def test_a_ledger_that_is_closed_while_others_write_ends_them_with_an_error(tmp_path: Path) -> None:
+    """Not with the process: the driver does not survive a connection that is closed under a statement."""
+    for place in range(20):
+        db = Database(f"sqlite:///{tmp_path}/{place}.sqlite")
+        db.execute(sa.text("CREATE TABLE thing (n INTEGER)"))
+        ended: list[BaseException] = []
+
+        def write(db: Database = db, ended: list[BaseException] = ended) -> None:
+            try:
+                for n in range(10_000):
+                    db.transact(lambda connection, n=n: connection.execute(sa.text(f"INSERT INTO thing VALUES ({n})")))  # type: ignore[misc]  # noqa: S608
+            except sa.exc.SQLAlchemyError as error:
+                ended.append(error)
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.02)
+        db.close()
+        for thread in threads:
+            thread.join(20)
+        assert len(ended) == 4
