@@ -13,8 +13,8 @@ from pipelines import bulk
 from pipelines.worth import Worth
 from web.access import require
 from web.dashboard.common import context_of, desk_of
-from web.dashboard.desk import MANY, SEEING, missing, problems, search
-from web.pages import back, page
+from web.dashboard.desk import MANY, SEEING, problems, search
+from web.pages import back, page, translated
 
 ORDERS: Final = 100
 """Orders that a problem's page lists."""
@@ -69,7 +69,7 @@ def preview(request: Request, problem_id: str) -> Response:
     """How many, and how much money, before anything is done."""
     found = problems(request).get(problem_id)
     if found is None:
-        raise missing()
+        return _gone(request)
     problem, members = found
     amounts, unknown = worth(request).of(members)
     return page(
@@ -92,13 +92,20 @@ def retry_all(request: Request, problem_id: str, person: Many) -> Response:
     """Begin; a connection that is out is tried at once."""
     found = problems(request).get(problem_id)
     if found is None:
-        raise missing()
+        return _gone(request)
     problem, members = found
     members = worth(request).filled(members)
     run = desk_of(request).retry_all(_name(problem), members, actor=person.actor, flow=problem.flow)
     if problem.error_class == OUTAGE:
         desk_of(request).try_connection(problem.target, actor=person.actor)
     return back(request, f"/bulk/{run.id}")
+
+
+def _gone(request: Request) -> Response:
+    """Problems end by themselves, also between a look and a press."""
+    return back(
+        request, "/problems", translated(request, "This problem is gone by itself: nothing waits for it any more.")
+    )
 
 
 def _name(problem: Problem) -> str:

@@ -256,6 +256,12 @@ def test_a_group_is_retried_as_an_action_with_a_name_and_an_end(world: World, cl
     assert "3 orders" in get(client, f"/problems/{problem}"), "the same cause has the same address"
 
 
+def test_a_problem_that_ends_between_a_look_and_a_press_is_no_error(world: World, client: TestClient) -> None:
+    where = post(client, f"/problems/{'0' * 16}/retry")
+    assert where == "/problems"
+    assert "gone by itself" in get(client, where)
+
+
 def test_a_bulk_action_goes_a_few_at_a_time_and_can_be_stopped(
     world: World, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
