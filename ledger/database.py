@@ -17,7 +17,7 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool, StaticPool
 from sqlalchemy.sql.base import Executable
 
 from core.clock import Clock, from_micros, to_micros
@@ -264,7 +264,7 @@ class Database:
         if self.is_sqlite:
             pooled = self._reader.raw_connection()
         else:
-            pooled = self._writer.raw_connection()
+            pooled = self._connected()
             pooled.driver_connection.autocommit = True  # type: ignore[union-attr]
         try:
             return statement.run(pooled.driver_connection, parameters).rows
@@ -276,6 +276,14 @@ class Database:
             if not self.is_sqlite and pooled.is_valid:
                 pooled.driver_connection.autocommit = False  # type: ignore[union-attr]
             pooled.close()
+
+    def _connected(self) -> PoolProxiedConnection:
+        """A connection of the pool. A server that is away is told as everywhere else: what is raw raises the driver's own."""
+        driver: Any = self._writer.dialect.loaded_dbapi
+        try:
+            return self._writer.raw_connection()
+        except driver.Error as error:
+            raise OperationalError("connect", {}, error, hide_parameters=True) from error
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """A statement of the hot path, compiled once; for `execute`, `rows`, or `.on(connection, ...)` in a transaction."""
