@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import threading
 from collections.abc import Mapping
 from decimal import Decimal
@@ -28,6 +29,9 @@ OVERRIDES: Final[dict[int, Outcome]] = dict.fromkeys((301, 302, 303, 307, 308, 4
 
 READ_AGAIN: Final = (0.2, 0.6)
 """Seconds before a read that failed inside vtiger is tried again: one hiccup must not stop a whole connection."""
+
+LOGIN_AGAIN: Final = (0.1, 0.5)
+"""Seconds, at most, before a refused login is tried again."""
 
 _ENVELOPE: Final = '{"success":'
 
@@ -202,13 +206,14 @@ class Client:
         return self.login_result
 
     def _login(self) -> str:
-        """Challenge, then md5(token + access key). Tried twice: a challenge asked for by another process in between
-        kills ours, and the refusal then reads like a wrong password.
+        """Challenge, then md5(token + access key). Tried a few times: a challenge asked for by another process in between
+        kills ours, and the refusal then reads like a wrong password. Processes that begin together meet more than once.
         """
-        try:
-            return self._log_in_once()
-        except WrongCredentials:
-            pass
+        for pause in LOGIN_AGAIN:
+            try:
+                return self._log_in_once()
+            except WrongCredentials:
+                self.http.pause(random.uniform(0.0, pause))  # noqa: S311 - so that two do not meet in step
         try:
             return self._log_in_once()
         except WrongCredentials:

@@ -381,13 +381,14 @@ def test_a_revise_of_the_header_keeps_lines_and_total() -> None:
     assert found == [[], [], [], ["LineItems", "hdnGrandTotal"]]
 
 
-def test_two_refusals_are_wrong_credentials() -> None:
+def test_three_refusals_are_wrong_credentials() -> None:
+    """Fewer may be other processes, whose challenges killed ours."""
     wire = Wire()
-    wire.logins = [BY_NAME["181-login-wrong-key"]] * 2
+    wire.logins = [BY_NAME["181-login-wrong-key"]] * 3
     with pytest.raises(RetryLater) as caught:
         client(wire).query("SELECT id FROM Leads LIMIT 1;")
     assert (caught.value.cause, caught.value.scope) == ("auth", "connection")
-    assert len(wire.of("login")) == 2
+    assert len(wire.of("login")) == 3
 
 
 @pytest.mark.parametrize(

@@ -342,3 +342,11 @@ def test_jobs_are_found_by_what_people_know(ledger: Ledger) -> None:
     assert [job.key for job in ledger.jobs.list(limit=2)] == ["shop/order/77", "shop/order/3"]
     assert ledger.jobs.list(search="' OR 1=1 --") == []
     assert ledger.jobs.counts() == {"waiting": 4, "running": 0, "settled": 0, "held": 0, "skipped": 0}
+
+
+def test_a_server_that_is_away_is_told_as_everywhere_else() -> None:
+    """Also by the statements of the hot path, which take a raw connection: intake answers 503 to this error alone."""
+    away = Ledger.open("postgresql+psycopg://nobody@127.0.0.1:9/none")
+    with pytest.raises(sa.exc.OperationalError):
+        away.jobs.claim("worker")
+    away.close()
