@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -88,13 +88,8 @@ class _Doubles:
             ("same name and phone number", lambda group: self._paired(group, group.of("phone"))),
             ("same name and postal code", lambda group: self._paired(group, self._code(group))),
         ):
-            table: dict[str, list[int]] = defaultdict(list)
-            for place, group in enumerate(self.groups):
-                for key in sorted(keys(group)):
-                    table[key].append(place)
-            for key, places in sorted(table.items()):
-                if 1 < len(places) <= SHARED:
-                    self._join(places, f"{reason}: {key}", weak=reason.startswith("same name"))
+            for key, places in self._sharing(keys):
+                self._join(places, f"{reason}: {key}", weak=reason.startswith("same name"))
         self._similar("same phone number", lambda group: group.of("phone"))
         self._similar("same postal code", self._code)
         together: dict[int, list[int]] = defaultdict(list)
@@ -108,19 +103,22 @@ class _Doubles:
 
     def _similar(self, reason: str, keys: Callable[[Group], frozenset[str]]) -> None:
         """What is shared by strangers as well counts where the names are alike too."""
+        for key, places in self._sharing(keys):
+            for number, first in enumerate(places):
+                names = self.groups[first].of("company")
+                measures = [Measure(name, SIMILAR) for name in sorted(names)]
+                for second in places[number + 1 :]:
+                    others = self.groups[second].of("company")
+                    if not names & others and nearest(measures, others):
+                        self._join([first, second], f"similar name and {reason}: {key}", weak=True)
+
+    def _sharing(self, keys: Callable[[Group], frozenset[str]]) -> Iterator[tuple[str, list[int]]]:
+        """Each key that some groups share, and few enough of them to say something, with their places."""
         table: dict[str, list[int]] = defaultdict(list)
         for place, group in enumerate(self.groups):
             for key in sorted(keys(group)):
                 table[key].append(place)
-        for key, places in sorted(table.items()):
-            if 1 < len(places) <= SHARED:
-                for number, first in enumerate(places):
-                    names = self.groups[first].of("company")
-                    measures = [Measure(name, SIMILAR) for name in sorted(names)]
-                    for second in places[number + 1 :]:
-                        others = self.groups[second].of("company")
-                        if not names & others and nearest(measures, others):
-                            self._join([first, second], f"similar name and {reason}: {key}", weak=True)
+        return ((key, places) for key, places in sorted(table.items()) if 1 < len(places) <= SHARED)
 
     def _code(self, group: Group) -> frozenset[str]:
         code = self.postal_codes.get(group.account, "")

@@ -1,4 +1,4 @@
-"""Who calls out for a piece of work that is no job: counts what it asks, and lets it write only what it may."""
+"""Who calls out for a piece of work that is no job, and what it may write: an errand (once, for a person), a clerk (a run)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,35 @@ import math
 import time
 from collections.abc import Iterator
 
-from connectors.http import Call, guarded, urgent
+from connectors.http import Call, guarded
 from core.errors import ConfigurationProblem, LeaseLost, NotLive
 from core.settings import FlowSettings
 from pipelines.context import Context
-from pipelines.run import LANE_WITHIN, budget_time, call_time
+from pipelines.run import write_lane
+
+
+class Errand:
+    """The guard of writes that a person has asked for: to this one connection, unless it is paused, and as long as the lane
+    is ours.
+    """
+
+    def __init__(self, context: Context, connection: str) -> None:
+        self._context, self._connection = context, connection
+
+    def before_write(self, connection: str, timeout: float) -> None:
+        """Asked by the transport."""
+        if connection != self._connection:
+            raise LeaseLost(
+                f"This errand writes to {self._connection} alone. What to do: report this as a bug.", detail=connection
+            )
+        state = self._context.ledger.states.get(connection)
+        if state is not None and state.paused_for:
+            raise ConfigurationProblem(
+                f"{connection} is paused: nothing is written to it. What to do: `orderwire resume {connection}` first."
+            )
+
+    def called(self, call: Call) -> None:
+        """Not kept: whoever asked for it sees what came of it."""
 
 
 class Clerk:
@@ -61,12 +85,10 @@ class Clerk:
 
     @contextlib.contextmanager
     def lane(self) -> Iterator[None]:
-        """A turn to write to the target. Urgent: live orders may be waiting behind it."""
-        connection = self.context.connections[self.flow.target]
-        need = call_time(connection) + budget_time(connection)
-        ledger = self.context.ledger
-        with ledger.lanes.hold(f"{self.flow.target}/write", within=LANE_WITHIN, need=need), urgent():
-            self._lane_ends = time.monotonic() + max(need, ledger.jobs.lease / 2)  # as in pipelines.run
+        """A turn to write to the target."""
+        with write_lane(self.context, self.flow.target) as need:
+            # As in pipelines.run: a renewal happens before half the lease is gone.
+            self._lane_ends = time.monotonic() + max(need, self.context.ledger.jobs.lease / 2)
             try:
                 yield
             finally:

@@ -42,6 +42,17 @@ def budget_time(connection: ConnectionSettings) -> float:
     return SHORT_WAIT if connection.rate is not None else 0.0
 
 
+@contextlib.contextmanager
+def write_lane(context: Context, target: str) -> Iterator[float]:
+    """Alone with writes to this target, across threads and processes; the seconds that are left at least. Raises RetryLater
+    when the turn does not come. Urgent: live orders may be waiting behind it, whatever its own rank is.
+    """
+    connection = context.connections[target]
+    need = call_time(connection) + budget_time(connection)
+    with context.ledger.lanes.hold(f"{target}/write", within=LANE_WITHIN, need=need), urgent():
+        yield need
+
+
 class Run:
     """A claimed job being carried out. Implements the transport's `Guard`."""
 
@@ -134,10 +145,7 @@ class Run:
         if kind not in self.crm.capabilities().lane_kinds:
             yield
             return
-        connection = self.context.connections[self.flow.target]
-        need = call_time(connection) + budget_time(connection)
-        # Urgent: live orders may be waiting behind this one, whatever its own rank is.
-        with self.ledger.lanes.hold(f"{self.flow.target}/write", within=LANE_WITHIN, need=need), urgent():
+        with write_lane(self.context, self.flow.target) as need:
             # At least `need` seconds are left, and a renewal happens before half the lease is gone.
             self._lane_ends = time.monotonic() + max(need, self.claim.lease / 2)
             try:

@@ -28,16 +28,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from connectors.http import guarded, urgent
+from connectors.http import guarded
 from connectors.roles import Crm, RecordKind, Stamp
 from core.errors import Ambiguous, ConfigurationProblem, NotLive, OrderwireError, RetryLater
 from core.settings import FlowSettings
 from ledger.runjobs import Made, RunJobs
 from ledger.runs import Item, RunView
 from mapping.canonical import Probe
+from pipelines.clerk import Errand
 from pipelines.context import Context
-from pipelines.run import LANE_WITHIN, budget_time, call_time
-from pipelines.webhooks import Errand
+from pipelines.run import write_lane
 
 RESOLUTION: Final = timedelta(seconds=2)
 """Both times of a stamp are cut to whole seconds."""
@@ -294,10 +294,7 @@ class _Undoing:
         if self.own is None:
             yield
             return
-        connection = self.context.connections[self.flow.target]
-        need = call_time(connection) + budget_time(connection)
-        hold = self.context.ledger.lanes.hold
-        with hold(f"{self.flow.target}/write", within=LANE_WITHIN, need=need), urgent():
+        with write_lane(self.context, self.flow.target):
             yield
 
     def _customer_unit(self, made: Sequence[Made]) -> Unit:

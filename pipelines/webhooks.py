@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from connectors.http import Call, guarded
+from connectors.http import guarded
 from connectors.roles import Finding, Repair
 from core.clock import parse_utc
-from core.errors import UNSIGNED, ConfigurationProblem, LeaseLost, OrderwireError, Rejected
+from core.errors import UNSIGNED, OrderwireError, Rejected
 from ledger import Ledger
 from ledger.alerts import Condition
+from pipelines.clerk import Errand
 from pipelines.context import Context
 
 EVERY_REFUSAL: Final = 30.0
@@ -149,30 +150,6 @@ def watch(context: Context, name: str) -> int:
 def plan(context: Context, name: str) -> Sequence[Repair]:
     """What would be written to the store; writes nothing."""
     return context.store(name).repairs(renew_secret=wrong_secret(context, name))
-
-
-class Errand:
-    """The guard of writes that a person has asked for: to this one connection, unless it is paused, and as long as the lane
-    is ours.
-    """
-
-    def __init__(self, context: Context, connection: str) -> None:
-        self._context, self._connection = context, connection
-
-    def before_write(self, connection: str, timeout: float) -> None:
-        """Asked by the transport."""
-        if connection != self._connection:
-            raise LeaseLost(
-                f"This errand writes to {self._connection} alone. What to do: report this as a bug.", detail=connection
-            )
-        state = self._context.ledger.states.get(connection)
-        if state is not None and state.paused_for:
-            raise ConfigurationProblem(
-                f"{connection} is paused: nothing is written to it. What to do: `orderwire resume {connection}` first."
-            )
-
-    def called(self, call: Call) -> None:
-        """Not kept: whoever asked for it sees what came of it."""
 
 
 @contextmanager

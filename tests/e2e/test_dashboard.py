@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from core.rights import Role
 from sandbox.crm import CrmApp
@@ -19,7 +19,6 @@ from tests.orders import order, person
 from tests.world import SkippingClock, World
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
-FLAGS: Final = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 PAGES: Final = (
     "/", "/connections", "/connections/crm", "/connections/shop", "/schedules", "/alerts", "/flows", "/flows/shop-orders/paused",
     "/flows/shop2-orders/live", "/not-there",
@@ -74,14 +73,6 @@ def agenda(world: World) -> None:
         world.ledger.schedules.start_if_due(one.name, every=one.every, lease=60)
         bad = one.name == "gaps/shop"
         world.ledger.schedules.ended(one.name, "failed: <b>it</b> was not to be" if bad else "0 changes")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def opened(

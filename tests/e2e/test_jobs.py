@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from core.rights import Role
 from sandbox.serve import running
@@ -20,17 +20,8 @@ from tests.orders import order
 from tests.world import SkippingClock, World, wait_for
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
-FLAGS: Final = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 expect.set_options(timeout=15_000)  # a page refreshes every five seconds
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 def violations(page: Page) -> list[str]:
