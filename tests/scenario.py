@@ -270,7 +270,7 @@ class _Making:
             number,
             lines,
             billing=firm.billing if firm else self._stranger(),
-            modified=f"{placed + timedelta(hours=dice.randrange(1, 40)):%Y-%m-%dT%H:%M:%S}",
+            modified=f"{self._touched(placed):%Y-%m-%dT%H:%M:%S}",
             shipping=dice.choice(("4.90", "4.90", "0", "9.80")),
             meta=meta,
             date_created_gmt=f"{placed:%Y-%m-%dT%H:%M:%S}",
@@ -279,6 +279,11 @@ class _Making:
         )
         self.out.orders.append(made)
         self.out.truth.customers[key] = tuple(firm.accounts) if firm else ()
+
+    def _touched(self, placed: datetime) -> datetime:
+        """When the store last changed the order: hours later, and never in the future, where a later edit would be stale."""
+        end = self.sizes.first + timedelta(days=self.sizes.days)
+        return min(placed + timedelta(hours=self.dice.randrange(1, 40)), end)
 
     # -- what people typed into the CRM ----------------------------------------------------------------------------
 
