@@ -1,6 +1,7 @@
 """The common language: frozen models with the field's standard names. Vendor vocabulary never appears here."""
 
 from mapping.canonical.base import Canonical, Key, Text
+from mapping.canonical.goods import ErpInvoice, ErpProduct, InvoiceLine, StockLevel
 from mapping.canonical.order import (
     Coupon,
     LineKind,
@@ -13,14 +14,21 @@ from mapping.canonical.order import (
     TaxAmount,
 )
 from mapping.canonical.party import Account, Address, Contact, Customer, Lead, Party, Person, Probe
+from mapping.canonical.reps import Absence, Agency, ErpCustomer, Region, RepAssignment, SalesRep, ShipTo, Subject
 
 __all__ = [
+    "Absence",
     "Account",
     "Address",
+    "Agency",
     "Canonical",
     "Contact",
     "Coupon",
     "Customer",
+    "ErpCustomer",
+    "ErpInvoice",
+    "ErpProduct",
+    "InvoiceLine",
     "Key",
     "Lead",
     "LineKind",
@@ -31,8 +39,14 @@ __all__ = [
     "Person",
     "Probe",
     "Refund",
+    "Region",
+    "RepAssignment",
     "SalesOrder",
+    "SalesRep",
+    "ShipTo",
     "ShippingLine",
+    "StockLevel",
+    "Subject",
     "TaxAmount",
     "Text",
 ]

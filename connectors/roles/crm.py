@@ -1,4 +1,4 @@
-"""The roles that outside systems play, as small Protocols. A system implements the ones it can play."""
+"""Where customers, orders and invoices end up."""
 
 from __future__ import annotations
 
@@ -7,163 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
-from core.keys import Change, Key
+from connectors.roles.common import Finding, Ref, Written
 from mapping.canonical import Account, Contact, Lead, Party, Probe, SalesOrder
-
-Level = Literal["ok", "warning", "problem"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of `orderwire check`: what was looked at, how it stands, and what to do."""
-
-    subject: str
-    level: Level
-    message: str
-    what_to_do: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """Something that would be written to a store so that it delivers to us again."""
-
-    subject: str
-    message: str
-    """What would be done."""
-    step: Mapping[str, Any]
-    """How, in the store's own words; holds no secret."""
-
-
-@runtime_checkable
-class Addressed(Protocol):
-    """A system whose records people open in a browser."""
-
-    def web_page(self, kind: str, record_id: str) -> str:
-        """Address of this record's page, found without asking the system; "" where there is none."""
-        ...
-
-
-Numbering = Literal["sequential", "free", "auto"]
-"""How order numbers run: one after the other (a missing one is a missing order); as they like; auto: as they look."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An incoming HTTP request as received. Header names are lower case."""
-
-    method: str
-    headers: Mapping[str, str]
-    body: bytes
-    received_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Part of a listing, oldest first. `cursor` is opaque text to go on from once this page's changes are committed."""
-
-    changes: Sequence[Change]
-    cursor: str
-    total: int | None = None
-
-
-@runtime_checkable
-class Store(Protocol):
-    """A source of web orders."""
-
-    name: str
-    pollable: bool
-    """`changes_since` and `fetch` work (an order form has nothing to ask)."""
-
-    def receive(self, request: Request) -> Sequence[Change]:
-        """Verify a delivery over its raw bytes and take out key, stamp and raw. No mapping. Raises `Rejected`.
-
-        An empty sequence is a genuine delivery that says nothing (a ping).
-        """
-        ...
-
-    def accepts_deliveries(self) -> bool:
-        """False without a secret: the endpoint does not exist (404)."""
-        ...
-
-    def changes_since(self, cursor: str | None, *, until: datetime | None = None) -> Iterator[Page]:
-        """Orders changed since the cursor (None: from now minus the configured look-back), oldest modification first."""
-        ...
-
-    def orders_between(self, since: datetime, until: datetime) -> Iterator[Page]:
-        """Orders *placed* in the half-open interval, oldest first, any status: for backfill."""
-        ...
-
-    def fetch(self, key: Key) -> Change:
-        """The record's present state. Raises `NotThere`."""
-        ...
-
-    def find_by_number(self, number: str) -> Change | None:
-        """The order that people call `number`."""
-        ...
-
-    def order(self, key: Key, raw: bytes) -> SalesOrder:
-        """Map raw to canonical; raises `Held` with the field at fault."""
-        ...
-
-    def check(self) -> Sequence[Finding]:
-        """Address, credentials, rights, clock, webhooks. Writes nothing."""
-        ...
-
-    def webhook_status(self) -> Sequence[Finding]:
-        """Whether the store's webhooks are there and alive."""
-        ...
-
-    def repairs(self, *, renew_secret: bool = False) -> Sequence[Repair]:
-        """What would bring its webhooks back to us; reads only. `renew_secret`: also give our secret to those that live."""
-        ...
-
-    def repair(self, repair: Repair) -> Finding:
-        """Carry one out, and how it stands then. A write: needs a guard. Raises `ConfigurationProblem` without the right."""
-        ...
-
-    def numbering(self, key: Key, number: str) -> Numbering:
-        """How the number of this order came about."""
-        ...
-
-    def schema(self) -> Mapping[str, Any] | None:
-        """The documented JSON Schema of deliveries, if the format is ours to define."""
-        ...
-
-    def close(self) -> None:
-        """Close the transport."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """Something to tell people. `id` is the same whenever the same thing is told again (for the receiver to notice)."""
-
-    id: str
-    subject: str
-    text: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-    """The same facts for programs."""
-
-
-@runtime_checkable
-class Notifier(Protocol):
-    """A way to reach people."""
-
-    name: str
-
-    def send(self, message: Message) -> None:
-        """Hand the message over. Raises `RetryLater`, or `Held` that names the address that was refused."""
-        ...
-
-    def check(self) -> Sequence[Finding]:
-        """Whether a message could be handed over, without sending one."""
-        ...
-
-    def close(self) -> None:
-        """Close the transport."""
-        ...
 
 
 class Tier(StrEnum):
@@ -175,40 +22,6 @@ class Tier(StrEnum):
     """A second record with our external id is refused: look and try again at once."""
     NOTHING = "C"
     """Two creates make two records: wait until the first must have landed, look, then create."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """A record over there. `number` is what people call it there, `url` opens it in a browser."""
-
-    id: str
-    number: str = ""
-    url: str = ""
-
-
-Action = Literal["repaired", "warn", "hold"]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A field that was sent and not kept. Values are shown to operators: never personal data beyond the field itself."""
-
-    field: str
-    sent: str
-    got: str
-    action: Action
-    message: str
-    """A sentence for the operator."""
-    missing: bool = False
-    """The field refers to a record, and there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write led to: the record, and every field that did not arrive as sent."""
-
-    ref: Ref
-    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +89,7 @@ class Stamp:
 
 
 RecordKind = Literal["account", "contact", "lead", "order", "invoice"]
+
 
 OWNED: Final = frozenset({
     "status", "owner", "contact", "account", "billing", "shipping", "delivery_method", "payment_method", "notes",

@@ -1,0 +1,77 @@
+"""What an ERP tells about goods and bills: products, stock levels, invoices."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from mapping.canonical.base import Canonical, Key, Text
+
+
+class ErpProduct(Canonical):
+    """An article as the ERP keeps it."""
+
+    key: Key
+    """`erp/product/<SKU>`."""
+    name: Text = ""
+    price: Decimal | None = None
+    """Net list price per unit in `currency`; None where the ERP tells none."""
+    currency: str = ""
+    unit: Text = ""
+    active: bool = True
+    stamp: datetime | None = None
+
+    @property
+    def sku(self) -> str:
+        """The article's number."""
+        return self.key.id
+
+
+class StockLevel(Canonical):
+    """How much of an article is where. Quantities in the article's own unit; negative where more was sold than there is."""
+
+    key: Key
+    """`erp/stock/<warehouse>/<SKU>`."""
+    sku: Text
+    warehouse: Text = ""
+    on_hand: Decimal
+    available: Decimal | None = None
+    """On hand, less what is promised, plus what is due, where the ERP reckons that; else None."""
+    stamp: datetime | None = None
+    read_at: datetime | None = None
+    """When we asked: the age of a level counts from here where the ERP stamps none."""
+
+
+class InvoiceLine(Canonical):
+    """One line of a bill; `net` without tax."""
+
+    sku: Text = ""
+    name: Text = ""
+    quantity: Decimal
+    unit_price: Decimal
+    net: Decimal
+
+
+class ErpInvoice(Canonical):
+    """A bill that the ERP wrote."""
+
+    key: Key
+    """`erp/invoice/<the ERP's own id>`."""
+    number: Text = ""
+    """The legal number; "" while it is a draft."""
+    customer: Text = ""
+    """Customer number."""
+    order: Text = ""
+    """What the ERP says it is for: the order's number or reference there."""
+    status: Text = ""
+    """draft, open, paid, cancelled, or unknown."""
+    issued: date | None = None
+    due: date | None = None
+    currency: str = ""
+    net: Decimal
+    tax: Decimal
+    total: Decimal
+    credit: bool = False
+    """A credit note: amounts are positive, they go back."""
+    lines: tuple[InvoiceLine, ...] = ()
+    stamp: datetime | None = None
