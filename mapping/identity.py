@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeVar
 
@@ -18,7 +18,7 @@ import stdnum
 import stdnum.exceptions
 
 from mapping.canonical import Customer, Party
-from mapping.names import fold_company, fold_person, fold_text
+from mapping.names import fold_company, fold_person, fold_text, settle
 
 __all__ = [
     "EntryKind",
@@ -154,17 +154,22 @@ def _checked_vat(prefix: str, number: str) -> str:
     return ""
 
 
+def _capitals(text: str, trim: Callable[[str], str]) -> str:
+    """In capitals, composed and trimmed: taking a blank away can bring a letter and its accent together, and composing can
+    make new blanks.
+    """
+    return settle(text, lambda text: trim(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).upper())))
+
+
 def fold_erp(text: str) -> str:
     """A customer number of the ERP: blanks at both ends and case do not matter, all else does (`K-007` is not `K7`)."""
-    text = unicodedata.normalize("NFKC", text).strip().upper()
-    text = unicodedata.normalize("NFKC", text)
+    text = _capitals(text, str.strip)
     return text if len(text) <= _LONGEST else ""
 
 
 def fold_postal_code(text: str) -> str:
     """A postal code for comparison: `d-10 115` -> `D-10115`. What a mandatory field is filled with (`-`, `00000`) is ""."""
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).upper())
-    text = "".join(text.split())
+    text = _capitals(text, lambda text: "".join(text.split()))
     return text if len(text) <= _LONGEST and any(c.isalnum() and c != "0" for c in text) else ""
 
 

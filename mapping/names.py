@@ -47,7 +47,7 @@ _NOT_A_WORD: Final = re.compile(r"[^\w&]+|_+")
 _INITIALS: Final = re.compile(r"\b[a-z](?: [a-z]\b)+")
 
 
-def _settle(text: str, step: Callable[[str], str]) -> str:
+def settle(text: str, step: Callable[[str], str]) -> str:
     """Apply `step` until nothing changes, so that folding what is folded changes nothing. Each step shrinks or rewrites
     towards a smaller alphabet, so the bound is never reached by real text; it is there against surprises of Unicode.
     """
@@ -85,7 +85,7 @@ def _step(text: str) -> str:
 
 def fold_text(text: str) -> str:
     """One line of text folded; "" where nothing but punctuation stands in it."""
-    return _settle(text, _step)
+    return settle(text, _step)
 
 
 def _forms(names: str) -> frozenset[tuple[str, ...]]:
@@ -135,7 +135,7 @@ def fold_company(text: str) -> str:
     """A company's name without legal form, case, accents, script and punctuation: `Müller & Co KG`, `Mueller und Co.
     KG` and `MULLER` fold alike, so do `ООО Канцторг` and `Kantstorg LLC`. Empty only where the text has no word at all.
     """
-    return _settle(text, _company_step)
+    return settle(text, _company_step)
 
 
 def _person_step(text: str) -> str:
@@ -144,4 +144,4 @@ def _person_step(text: str) -> str:
 
 def fold_person(first: str, last: str) -> str:
     """A person's name, whichever way round it was given: `Jörg`, `Müller` = `MUELLER`, `Joerg`."""
-    return _settle(f"{first} {last}", _person_step)
+    return settle(f"{first} {last}", _person_step)
