@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeVar
 
-import idna
 import phonenumbers
 import stdnum
 import stdnum.exceptions
 
+from core.emails import fold_email
 from mapping.canonical import Customer, Party
 from mapping.names import fold_company, fold_person, fold_text, settle
 
@@ -40,29 +40,8 @@ MatchKind = Literal["erp_number", "vat", "email", "phone", "company"]
 EntryKind = MatchKind | Literal["postal_code"]
 """All that the party index keeps. A postal code is no identity: no rule asks for it, it only tells doubles apart."""
 
-_BLANK: Final = re.compile(r"\s")
 _LONGEST: Final = 200
 """No address or customer number is longer, and the party index cuts nothing off."""
-
-
-def fold_email(text: str) -> str:
-    """`Einkauf@Müller.example` -> `einkauf@xn--mller-kva.example`. Case is folded in both parts (no mail system in use
-    tells `A@` from `a@`), the domain is put in its ASCII form (IDNA 2008), a plus part stays: it may be another person.
-    """
-    text = unicodedata.normalize("NFKC", text).strip()
-    local, at, domain = text.rpartition("@")
-    local = unicodedata.normalize("NFKC", local.casefold()).removeprefix("mailto:")
-    domain = domain.lower().rstrip(".")
-    if not at or not local or not domain or "@" in local or _BLANK.search(text):
-        return ""
-    if len(text) > _LONGEST:
-        return ""
-    if not domain.isascii():
-        try:
-            domain = idna.encode(domain, uts46=True).decode("ascii")
-        except (idna.IDNAError, UnicodeError):
-            return ""
-    return f"{local}@{domain}"
 
 
 def _region(country: str) -> str:

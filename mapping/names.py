@@ -144,4 +144,4 @@ def _person_step(text: str) -> str:
 
 def fold_person(first: str, last: str) -> str:
     """A person's name, whichever way round it was given: `Jörg`, `Müller` = `MUELLER`, `Joerg`."""
-    return settle(f"{first} {last}", _person_step)
+    return settle(f"{first} {last}".strip(), _person_step)
