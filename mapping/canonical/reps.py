@@ -58,11 +58,12 @@ class Absence(Canonical):
 
     rep: Text
     """Code."""
+    agency: Text = ""
     first: date
     last: date | None = None
     """None: until further notice (also how a departure is told)."""
     deputy: Text = ""
-    """Code of who stands in; "": whoever comes next by rank, region or team."""
+    """Code of who stands in, of the same agency or the own company; "": whoever comes next by rank, region or team."""
 
     def covers(self, day: date) -> bool:
         """Whether the rep is away on this day."""
