@@ -3,7 +3,8 @@
 `PYTHONPATH=. python benchmarks/bench_dashboard.py [--small] [engine=sqlite] [jobs=1000000] [rounds=40] [flow=50]`
 
 Every screen is asked for through the real application, in this process, beside a thread that takes in and settles `flow`
-orders a second. `search`: by order number, by the store's id, and by the number in the CRM.
+orders a second. `search`: by order number, by the store's id, by the number in the CRM, by the customer's address. `tab`: what an
+open home page adds to the time that a worker needs for an order.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import statistics
 import sys
 import tempfile
 import threading
@@ -19,14 +21,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from benchmarks.installation import database
 from connectors import vtiger, woocommerce
 from core.clock import Clock
+from core.emails import email_mark
 from core.keys import Change, Key
 from core.settings import FlowSettings
 from ledger import Ledger, migrate
+from ledger import tables as t
 from ledger.jobs import Outcome
 from pipelines.context import Context
 from tests.pages import app_over
@@ -38,6 +43,11 @@ FULL: Final = 1_000_000
 SMALL: Final = 50_000
 MOST_MS: Final = 300.0
 MOST_SEARCH_MS: Final = 200.0
+MOST_ADDED: Final = 5.0
+TABS, EVERY, TURN, TURNS = 5, 5.0, 4.0, 5
+"""Open tabs that ask again every so many seconds; seconds of one turn, and pairs of turns."""
+LOOKS: Final = 9
+BUYERS: Final = 100
 FLOW: Final = "shop-orders"
 
 # One statement a table, the same text on both engines. `i` is the job's number; mod() is not in every SQLite.
@@ -77,9 +87,10 @@ _TABLES: Final = {
     ),
     "job": (
         "INSERT INTO job (flow, connection, kind, record_id, target, queue, rank, state, wanted, done, generation, "
-        "due_at, reason, error_class, number, amount, currency, correlation, created_at, updated_at) "
+        "due_at, reason, error_class, number, amount, currency, correlation, created_at, updated_at, customer) "
         f"SELECT '{FLOW}', 'shop', 'order', {_TEXT}, 'crm', 'live', 0, {_STATE}, 1, 1, 1, {{t}} + 1000000000000000, {_REASON}, "
-        f"{_CLASS}, 'W-' || {_TEXT}, {_TEXT} || '.50', 'EUR', 'c' || {_TEXT}, {{t}} + i * 1000, {{t}} + i * 1000 FROM n"
+        f"{_CLASS}, 'W-' || {_TEXT}, {_TEXT} || '.50', 'EUR', 'c' || {_TEXT}, {{t}} + i * 1000, {{t}} + i * 1000, "
+        f"substr({_mod(9973)} || '00000000000000000000000000000000', 1, 32) FROM n"
     ),
     "attempt": (
         "INSERT INTO attempt (job_id, generation, token, worker, started_at, ended_at, outcome, error_class, message, calls, "
@@ -129,10 +140,19 @@ def fill(ledger: Ledger, jobs: int) -> None:
         with ledger.db.write() as connection:
             connection.exec_driver_sql(text.replace("{t}", str(began)).replace("{raw}", raw))
         print(f"  {table}: {count} rows in {time.perf_counter() - before:.1f} s", flush=True)
+    with ledger.db.write() as connection:
+        for one in range(1, BUYERS + 1):
+            mark = email_mark(buyer(one))
+            connection.execute(sa.update(t.job).where(t.job.c.id == jobs // BUYERS * one).values(customer=mark))
     with ledger.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if ledger.db.is_sqlite:
             return
         connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+def buyer(number: int) -> str:
+    """The address of somebody who has ordered."""
+    return f"buyer{number}@office.example"
 
 
 def context(ledger: Ledger) -> Context:
@@ -144,29 +164,80 @@ def context(ledger: Ledger) -> Context:
     return Context(ledger, stores, crms, {FLOW: flow}, {"shop": shop, "crm": crm}, clock=Clock())
 
 
+class Worker:
+    """Takes in orders and settles them; `carried` so many in `seconds` of being at it."""
+
+    def __init__(self, of: Context) -> None:
+        self.of = of
+        self.carried, self.seconds = 0, 0.0
+
+    def carry(self) -> None:
+        """One order from its delivery to its end."""
+        began = time.perf_counter()
+        key = Key("shop", "order", f"new{self.carried}-{random.random()}")
+        books = self.of.ledger
+        books.inbox.accept([Change(key, self.of.clock.now(), b"{}", f"{key}", number=key.id)], self.of.routes)
+        claim = books.jobs.claim("bench")
+        if claim is not None:
+            outcome = Outcome("settled", amount="1.00", currency="EUR", customer=email_mark(f"{key.id}@office.example"))
+            books.jobs.settle(claim, outcome)
+        self.carried += 1
+        self.seconds += time.perf_counter() - began
+
+
 @contextlib.contextmanager
 def flowing(of: Context, per_second: float) -> Iterator[None]:
-    """Orders come in and settle, in a thread, until the end."""
-    ended, count = threading.Event(), 0
+    """Orders come in and settle, in a thread, until the end. What is late is made up for."""
+    ended, worker = threading.Event(), Worker(of)
+    began = time.monotonic()
 
     def work() -> None:
-        nonlocal count
-        while per_second and not ended.wait(1 / per_second):
-            count += 1
-            key = Key("shop", "order", f"new{count}-{random.random()}")
-            of.ledger.inbox.accept([Change(key, of.clock.now(), b"{}", f"{key}", number=key.id)], of.routes)
-            claim = of.ledger.jobs.claim("bench")
-            if claim is not None:
-                of.ledger.jobs.settle(claim, Outcome("settled", amount="1.00", currency="EUR"))
+        while per_second and not ended.wait(max(began + worker.carried / per_second - time.monotonic(), 0)):
+            worker.carry()
 
-    thread, began = threading.Thread(target=work), time.monotonic()
+    thread = threading.Thread(target=work, name="flow")
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
-        print(f"  {count} orders flowed meanwhile, {count / (time.monotonic() - began):.0f} a second", flush=True)
+        per_s = worker.carried / (time.monotonic() - began)
+        print(f"  {worker.carried} orders flowed meanwhile, {per_s:.0f} a second", flush=True)
+
+
+def added_by_tabs(of: Context, client: TestClient) -> float:
+    """By how many per cent an order takes longer for each open home page: a worker that never rests, with `TABS` tabs and
+    without, in turns.
+    """
+    ratios = []
+    for _ in range(TURNS):
+        alone = _an_order(of, None)
+        ratios.append(_an_order(of, client) / alone)
+    return (statistics.median(ratios) - 1) / TABS * 100
+
+
+def _an_order(of: Context, client: TestClient | None) -> float:
+    """Seconds for one, beside `TABS` tabs."""
+    worker, ended = Worker(of), threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            worker.carry()
+
+    thread, began = threading.Thread(target=work, name="flow"), time.monotonic()
+    thread.start()
+    looks = 0
+    while (left := began + TURN - time.monotonic()) > 0:
+        if client is None:
+            time.sleep(left)
+            continue
+        client.get("/", headers={"hx-request": "true"})
+        looks += 1
+        time.sleep(max(began + looks * EVERY / TABS - time.monotonic(), 0))
+    ended.set()
+    thread.join()
+    return worker.seconds / worker.carried
 
 
 def measure(engine: str, url: str, jobs: int, rounds: int, per_second: float) -> list[str]:
@@ -188,6 +259,13 @@ def measure(engine: str, url: str, jobs: int, rounds: int, per_second: float) ->
             ]
             looked = [_took(client, f"/search?q={text()}") for text in searches(jobs, dice) for _ in range(rounds)]
             lines.append(_line(f"BENCH search engine={engine}", looked, MOST_SEARCH_MS))
+        lines += [
+            f"BENCH dashboard engine={engine} screen={name} cpu_ms={_processor(client, make):.1f}"
+            for name, make in screens(client, jobs, dice).items()
+        ]
+        added = added_by_tabs(of, client)
+        late = "" if added <= MOST_ADDED else f" MORE THAN {MOST_ADDED:.0f}"
+        lines.append(f"BENCH dashboard engine={engine} tab_pct={added:.2f}{late}")
     return lines
 
 
@@ -208,13 +286,19 @@ def screens(client: TestClient, jobs: int, dice: random.Random) -> dict[str, Cal
         "jobs-class": lambda: "/jobs?error=remote+5xx",
         "jobs-deep": lambda: f"/jobs?after=o.{some()}",
         "job": lambda: f"/jobs/{some()}",
+        "fields": lambda: f"/jobs/{some()}/fields",
         "order": lambda: f"/orders/W-{some()}",
         "problems": lambda: "/problems",
         "problem": lambda: f"/problems/{problem}",
         "preview": lambda: f"/problems/{problem}/retry",
         "connections": lambda: "/connections",
         "flows": lambda: "/flows",
+        "runs": lambda: "/runs",
+        "review": lambda: "/review",
         "schedules": lambda: "/schedules",
+        "workers": lambda: "/workers",
+        "figures": lambda: "/figures",
+        "settings": lambda: "/settings",
         "alerts": lambda: "/alerts",
         "audit": lambda: "/audit",
     }
@@ -226,7 +310,13 @@ def searches(jobs: int, dice: random.Random) -> list[Callable[[], str]]:
     def some() -> int:
         return dice.randrange(1, jobs)
 
-    return [lambda: f"W-{some()}", lambda: f"{some()}", lambda: f"SO{some()}", lambda: f"none{some()}"]
+    return [
+        lambda: f"W-{some()}",
+        lambda: f"{some()}",
+        lambda: f"SO{some()}",
+        lambda: f"none{some()}",
+        lambda: buyer(dice.randrange(1, BUYERS)),
+    ]
 
 
 def _took(client: TestClient, address: str) -> float:
@@ -238,12 +328,22 @@ def _took(client: TestClient, address: str) -> float:
     return took
 
 
+def _processor(client: TestClient, make: Callable[[], str]) -> float:
+    """Processor time of this process for one look, when nothing flows: the yardstick on a busy machine. The median, ms."""
+    took = []
+    for _ in range(LOOKS):
+        before = time.process_time()
+        _took(client, make())
+        took.append((time.process_time() - before) * 1000)
+    return statistics.median(took)
+
+
 def _line(head: str, took: list[float], most: float) -> str:
     took.sort()
     p95 = took[min(int(len(took) * 0.95), len(took) - 1)]
     late = "" if p95 <= most else f" MORE THAN {most:.0f}"
     print(f"  {head} median {took[len(took) // 2]:.1f} ms, p95 {p95:.1f} ms, most {took[-1]:.1f} ms", flush=True)
-    return f"{head} p95_ms={p95:.1f}{late}"
+    return f"{head} p95_ms={p95:.1f} median_ms={took[len(took) // 2]:.1f}{late}"
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ from sqlalchemy.engine import URL
 
 from core.clock import Clock
 from ledger.alerts import Alerts
+from ledger.arrivals import Arrivals
 from ledger.audit import Audit
 from ledger.budget import Budgets
-from ledger.database import Database, DatabaseClock
+from ledger.care import Cares
+from ledger.clocks import DatabaseClock
+from ledger.database import Database
 from ledger.figures import Figures
 from ledger.flows import Flows
 from ledger.inbox import Inbox
@@ -20,11 +23,13 @@ from ledger.jobs import Jobs
 from ledger.links import Links
 from ledger.parties import Parties
 from ledger.people import People
+from ledger.processes import Processes
 from ledger.pulse import Pulse
 from ledger.reviews import Reviews
 from ledger.runs import Runs
+from ledger.schedules import Schedules
 from ledger.sessions import Sessions
-from ledger.state import Cursors, Lanes, Schedules, States
+from ledger.state import Cursors, Lanes, States
 
 __all__ = ["Ledger"]
 
@@ -48,11 +53,14 @@ class Ledger:
         self.alerts = Alerts(db)
         self.audit = Audit(db)
         self.people = People(db, self.audit)
+        self.care = Cares(db, self.audit)
         self.sessions = Sessions(db, self.audit)
         self.figures = Figures(db)
         self.pulse = Pulse(db)
+        self.arrivals = Arrivals(db)
         self.cursors = Cursors(db)
         self.schedules = Schedules(db)
+        self.processes = Processes(db)
         self.lanes = Lanes(db, self.process, lease=lease)
 
     @classmethod

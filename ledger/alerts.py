@@ -82,6 +82,11 @@ class Alerts:
         )[0]
         return int(row._mapping["count"]) == 1  # noqa: SLF001 - `count` is also a method of rows
 
+    def remind(self, cause: str) -> None:
+        """Tell of it once more, if it is open: somebody had asked to hear of it again."""
+        open_ = (t.alert.c.cause == cause[:200]) & t.alert.c.closed_at.is_(None)
+        self.db.execute(sa.update(t.alert).where(open_).values(told_open_at=None))
+
     def close(self, cause: str, closing: str = "") -> bool:
         """The cause is gone. False when nothing was open."""
         statement = (
@@ -99,9 +104,17 @@ class Alerts:
             query = query.where(t.alert.c.cause.startswith(prefix, autoescape=True))
         return [_alert(row) for row in self.db.rows(query)]
 
-    def recent(self, limit: int = 100) -> list[Alert]:
-        """Open and closed, newest first."""
-        return [_alert(row) for row in self.db.rows(sa.select(t.alert).order_by(t.alert.c.id.desc()).limit(limit))]
+    def recent(
+        self, limit: int = 100, *, state: Literal["", "open", "closed"] = "", before: int | None = None
+    ) -> list[Alert]:
+        """Open and closed, or only these, newest first; below the number `before`."""
+        query = sa.select(t.alert).order_by(t.alert.c.id.desc()).limit(limit)
+        if state:
+            closed = t.alert.c.closed_at
+            query = query.where(closed.is_(None) if state == "open" else closed.is_not(None))
+        if before is not None:
+            query = query.where(t.alert.c.id < before)
+        return [_alert(row) for row in self.db.rows(query)]
 
     def untold(self) -> list[Alert]:
         """Opened or closed without anybody knowing. One that opened and closed before it was told stays untold for ever:

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool, StaticPool
 from sqlalchemy.sql.base import Executable
 
-from core.clock import Clock, from_micros, to_micros
+from core.clock import Clock, to_micros
 from ledger.prepared import Prepared
 
 SECOND: Final = 1_000_000
@@ -54,6 +53,8 @@ class Database:
         self._closed = False
         self._asking = threading.Lock()
         self._reading: tuple[int, float] | None = None
+        self._sharing = threading.RLock()
+        self._shared: dict[Any, Any] = {}
         if self.is_sqlite:
             self._open_sqlite(pool_size)
         else:
@@ -302,6 +303,14 @@ class Database:
         """FOR UPDATE where there is such a thing (SQLite's single writer needs none)."""
         return query if self.is_sqlite else query.with_for_update()
 
+    def shared(self, make: Callable[[Database], T]) -> T:
+        """The one of this kind that all who use this database in this process share: what it remembers, all know."""
+        with self._sharing:
+            if make not in self._shared:
+                self._shared[make] = make(self)
+            found: T = self._shared[make]
+        return found
+
     @property
     def engine(self) -> Engine:
         """For migrations."""
@@ -382,14 +391,3 @@ def _prepare_reader(connection: Any, _record: object) -> None:
     for pragma in ("query_only=ON", "busy_timeout=15000", "wal_autocheckpoint=0"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-class DatabaseClock(Clock):
-    """The ledger's time, for whoever compares moments with those in the ledger (a fetch began, a record became dirty)."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    def now(self) -> datetime:
-        """The database's present, aware UTC."""
-        return from_micros(self._db.micros())

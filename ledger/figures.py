@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from core.clock import from_micros, to_micros
 from core.keys import Key
 from ledger import tables as t
-from ledger.database import SECOND, Database
+from ledger.database import Database
 from ledger.flows import REHEARSED
 from ledger.runs import mark
 
@@ -50,6 +50,10 @@ class ScheduleView:
     last_outcome: str
     running: bool = False
     """Some process is at it."""
+    paused_until: datetime | None = None
+    """The end of a pause, which may be over."""
+    paused_by: str = ""
+    paused_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class Figures:
         """Jobs that wait, by target. Counts no further than `most` + 1 jobs in all: a page never waits for it."""
         some = (
             sa.select(t.job.c.target, (t.job.c.error_class == REHEARSED).label("rehearsed"))
-            .where(t.job.c.state == "waiting")
+            .where(t.job.c.state == sa.literal_column("'waiting'"))  # written out: a partial index has these rows
             .limit(most + 1)
             .subquery()
         )
@@ -153,6 +157,9 @@ class Figures:
                 last_ended_at=_moment(row.last_ended_at),
                 last_outcome=row.last_outcome,
                 running=row.running_until is not None,
+                paused_until=_moment(row.paused_until),
+                paused_by=row.paused_by,
+                paused_why=row.paused_why,
             )
             for row in self.db.rows(sa.select(t.schedule).order_by(t.schedule.c.name))
         ]
@@ -163,14 +170,12 @@ class Figures:
         row = self.db.rows(query.where(t.event.c.connection == connection, t.event.c.via != "backfill"))[0]
         return None if row.first is None else from_micros(row.first)
 
-    def last_delivery(self, connection: str) -> datetime | None:
-        """When the last genuine delivery came in."""
-        rows = self.db.rows(
-            sa.select(t.event.c.received_at)
-            .where(t.event.c.connection == connection, t.event.c.via == "webhook")
-            .order_by(t.event.c.id.desc())
-            .limit(1)
-        )
+    def last_delivery(self, connection: str, *, within: int = 0) -> datetime | None:
+        """When the last genuine delivery came in. `within`: look at no more than the newest so many events of all."""
+        query = sa.select(t.event.c.received_at).where(t.event.c.connection == connection, t.event.c.via == "webhook")
+        if within:
+            query = query.where(t.event.c.id > sa.select(sa.func.max(t.event.c.id) - within).scalar_subquery())
+        rows = self.db.rows(query.order_by(t.event.c.id.desc()).limit(1))
         return from_micros(rows[0].received_at) if rows else None
 
     def records_since(self, connection: str, kind: str, since: datetime) -> Iterator[Numbered]:
@@ -192,20 +197,6 @@ class Figures:
             query = sa.select(t.record.c.number).where(t.record.c.connection == connection, t.record.c.number.in_(some))
             found |= {row.number for row in self.db.rows(query)}
         return found
-
-    def received_per_hour(self, connection: str, *, since: datetime) -> dict[datetime, int]:
-        """Records first heard of in each hour (its beginning, UTC); hours without any are absent."""
-        first = (
-            sa.select(sa.func.min(t.event.c.received_at).label("first"))
-            .where(t.event.c.connection == connection, t.event.c.kind == "order", t.event.c.via != "backfill")
-            .group_by(t.event.c.record_id)
-            .having(sa.func.min(t.event.c.received_at) >= to_micros(since))
-            .subquery()
-        )
-        hour = 3600 * SECOND
-        bucket = (first.c.first - first.c.first % hour).label("hour")
-        rows = self.db.rows(sa.select(bucket, sa.func.count().label("number")).group_by(bucket))
-        return {from_micros(row.hour): int(row.number) for row in rows}
 
 
 def _moment(micros: int | None) -> datetime | None:

@@ -15,7 +15,7 @@ from ledger.database import SECOND, Database
 from ledger.inbox import RANK
 
 MOST: Final = 100_000
-"""Jobs that are counted of each kind."""
+"""Jobs that are counted of each kind where nobody says otherwise."""
 SOON: Final = 86_400.0
 """Seconds: a job that is due later than this waits for people (its flow is rehearsed), not for a worker."""
 # Written out: a plan that is made once for all parameters (PostgreSQL) could not know that a partial index has these rows.
@@ -36,10 +36,11 @@ class Queue:
 
 
 class Gauges:
-    """Reading only."""
+    """Reading only. `most`: jobs that are counted of each kind."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, most: int = MOST) -> None:
         self.db = db
+        self.most = most
 
     def queues(self) -> list[Queue]:
         """Every queue, also the empty ones."""
@@ -70,5 +71,7 @@ class Gauges:
 
     def _count(self, some: sa.Select[Any]) -> int:
         return int(
-            self.db.rows(sa.select(sa.func.count().label("number")).select_from(some.limit(MOST).subquery()))[0].number
+            self.db.rows(sa.select(sa.func.count().label("number")).select_from(some.limit(self.most).subquery()))[
+                0
+            ].number
         )

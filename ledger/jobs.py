@@ -67,6 +67,8 @@ class Outcome:
     number: str = ""
     amount: str = ""
     currency: str = ""
+    customer: str = ""
+    """The mark of the customer's e-mail address (core.emails)."""
     warnings: Sequence[str] = ()
     calls: Sequence[Mapping[str, Any]] = ()
 
@@ -235,7 +237,7 @@ class Jobs:
                 },
                 **{
                     name: sa.case((sa.bindparam(f"b_{name}") != "", sa.bindparam(f"b_{name}")), else_=t.job.c[name])
-                    for name in ("number", "amount", "currency")
+                    for name in ("number", "amount", "currency", "customer")
                 },
             )
             .returning(t.job.c.state)
@@ -303,6 +305,7 @@ class Jobs:
             "b_number": outcome.number[:120],
             "b_amount": outcome.amount,
             "b_currency": outcome.currency,
+            "b_customer": outcome.customer[:32],
         }
 
     def _still_waits(self, connection: Connection, link: int, seconds: float) -> tuple[float, int | None]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from core.clock import from_micros
 from core.errors import LeaseLost
 from ledger import tables as t
 from ledger.database import SECOND, Database
@@ -44,6 +46,9 @@ class Link:
     """created, found (by our external id), adopted (it was there before us); "" from before this was noted."""
     checks: int = 0
     """How often it was looked up since, because a write's fate had been unknown."""
+    created_at: datetime | None = None
+    """When it was intended first; None where it is only invented."""
+    updated_at: datetime | None = None
 
     @property
     def linked(self) -> bool:
@@ -519,4 +524,6 @@ def _link(row: Row[Any]) -> Link:
         checks=row.checks,
         hold_left=max(float(row.hold_left) / SECOND, 0.0),
         origin=row.origin,
+        created_at=from_micros(row.created_at),
+        updated_at=from_micros(row.updated_at),
     )

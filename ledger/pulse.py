@@ -1,12 +1,14 @@
-"""How much came and was carried in each hour, by connection: what sparklines draw.
+"""How much came and was carried in each hour, by connection: what sparklines and charts draw.
 
 Counting a day of events for each look at a page would take longer the better business is. So the rows behind a cursor are
 counted once, in the same transaction that moves it, a few thousand at a time. It is a picture, not an account: on PostgreSQL a
-row that commits after a later one was counted is missed.
+row that commits after a later one was counted is missed. Outward calls are counted by each process in its memory and added
+once a minute: what a killed process had not added yet is missing.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +20,15 @@ from sqlalchemy.engine import Connection
 
 from core.clock import from_micros, to_micros
 from ledger import tables as t
+from ledger.arrivals import before
 from ledger.database import SECOND, Database
 
-What = Literal["came", "carried", "failed"]
+What = Literal["came", "carried", "failed", "held", "calls", "millis", "age"]
+"""Records that came in; attempts that carried one, that failed, and those of the latter that a person must look at; outward
+calls and how long they took together; the longest that an order waited (seconds, of all connections: the connection is "").
+"""
+DRAWN: Final = ("came", "carried", "failed")
+"""What sparklines show."""
 HOUR: Final = 3600 * SECOND
 DAY: Final = 24 * HOUR
 KEPT: Final = 8 * DAY
@@ -28,6 +36,10 @@ TOGETHER: Final = 5_000
 """Rows counted in one statement."""
 ROUNDS: Final = 200
 """Statements at a time, at most: what is left is counted the next time."""
+LOOKED_AT: Final = 2_000
+"""Waiting jobs that are looked through for the one that waits longest: those that are due first."""
+SOON: Final = DAY
+"""A job that is due later than this waits for people (its flow is rehearsed), not for a worker."""
 SETTLES: Final = 10 * SECOND
 """Rows younger than this are left for the next time: by then those with lower numbers are there as well."""
 
@@ -43,6 +55,18 @@ class _Source:
     """Columns id, at, connection, what."""
 
 
+@dataclass(frozen=True, slots=True)
+class Oldest:
+    """The job that waits longest. `since`: when the newest state of its record came in."""
+
+    job: int
+    number: str
+    key: str
+    flow: str
+    target: str
+    since: datetime
+
+
 def _sources() -> tuple[_Source, ...]:
     event, attempt, job = t.event.c, t.attempt.c, t.job.c
     came = sa.select(
@@ -51,7 +75,12 @@ def _sources() -> tuple[_Source, ...]:
         event.connection.label("connection"),
         sa.literal("came").label("what"),
     ).where(event.via != "backfill")
-    what = sa.case((attempt.outcome == "settled", "carried"), (attempt.error_class != "", "failed"), else_="other")
+    what = sa.case(
+        (attempt.outcome == "settled", "carried"),
+        (attempt.outcome == "held", "held"),
+        (attempt.error_class != "", "failed"),
+        else_="other",
+    )
     tried = sa.select(
         attempt.id.label("id"), attempt.ended_at.label("at"), job.target.label("connection"), what.label("what")
     ).join_from(t.attempt, t.job, attempt.job_id == job.id)
@@ -67,6 +96,10 @@ class Pulse:
     def __init__(self, db: Database) -> None:
         self.db = db
         self._all = _sources()
+        self._lock = threading.Lock()
+        self._calls: dict[tuple[str, int], tuple[int, float]] = {}
+
+    # -- counting --------------------------------------------------------------------------------------------------
 
     def advance(self) -> int:
         """Count what came since the last time. How many rows that were."""
@@ -77,18 +110,91 @@ class Pulse:
                 counted += number
                 if number < TOGETHER:
                     break
+        self._sample()
         self.db.execute(sa.delete(t.pulse).where(t.pulse.c.hour < self.db.micros() - KEPT))
         return counted
 
+    def called(self, connection: str, milliseconds: float) -> None:
+        """One outward call is over. Kept in memory until `flush`."""
+        hour = self.db.micros() // HOUR * HOUR
+        with self._lock:
+            calls, together = self._calls.get((connection, hour), (0, 0.0))
+            self._calls[connection, hour] = (calls + 1, together + milliseconds)
+
+    def flush(self) -> None:
+        """Add the calls of this process to those of the others. What cannot be written now is kept for the next time."""
+        with self._lock:
+            calls, self._calls = self._calls, {}
+        if not calls:
+            return
+        try:
+            self.db.transact(partial(self._add_calls, calls=calls))
+        except Exception:
+            with self._lock:
+                for where, (count, together) in calls.items():
+                    known = self._calls.get(where, (0, 0.0))
+                    self._calls[where] = (known[0] + count, known[1] + together)
+            raise
+
+    def _add_calls(self, connection: Connection, calls: Mapping[tuple[str, int], tuple[int, float]]) -> None:
+        for (name, hour), (count, together) in sorted(calls.items()):
+            self._plus(connection, name, "calls", hour, count)
+            self._plus(connection, name, "millis", hour, round(together))
+
+    def _sample(self) -> None:
+        """How long the longest waiting order waits now, if that is the longest of this hour."""
+        oldest, now = self.oldest(), self.db.micros()
+        if oldest is None:
+            return
+        seconds = max(now - to_micros(oldest.since), 0) // SECOND
+        insert = self.db.insert(t.pulse).values(connection="", what="age", hour=now // HOUR * HOUR, number=seconds)
+        longest = sa.case((insert.excluded.number > t.pulse.c.number, insert.excluded.number), else_=t.pulse.c.number)
+        self.db.execute(
+            insert.on_conflict_do_update(index_elements=["connection", "what", "hour"], set_={"number": longest})
+        )
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
     def day(self, until: datetime) -> Mapping[tuple[str, str], list[int]]:
-        """(connection, what) -> 24 numbers, the hour of `until` last. Hours without anything are 0."""
+        """(connection, what) -> 24 numbers, the hour of `until` last, of what sparklines show. Hours without anything are 0."""
+        return {where: numbers for where, numbers in self.hours(until).items() if where[1] in DRAWN}
+
+    def hours(self, until: datetime, number: int = 24) -> Mapping[tuple[str, str], list[int]]:
+        """(connection, what) -> so many numbers, the hour of `until` last. Hours without anything are 0."""
         last = to_micros(until) // HOUR * HOUR
         found: dict[tuple[str, str], list[int]] = {}
-        query = sa.select(t.pulse).where(t.pulse.c.hour > last - DAY, t.pulse.c.hour <= last)
+        query = sa.select(t.pulse).where(t.pulse.c.hour > last - number * HOUR, t.pulse.c.hour <= last)
         for row in self.db.rows(query):
-            numbers = found.setdefault((row.connection, row.what), [0] * 24)
-            numbers[23 - (last - row.hour) // HOUR] = row.number
+            numbers = found.setdefault((row.connection, row.what), [0] * number)
+            numbers[number - 1 - (last - row.hour) // HOUR] = row.number
         return found
+
+    def oldest(self) -> Oldest | None:
+        """The order that waits longest, backfills aside; None: none waits."""
+        job, record = t.job.c, t.record.c
+        waiting: sa.ColumnElement[str] = sa.literal_column("'waiting'")  # written out: a partial index has these rows
+        first = (
+            sa.select(t.job)
+            .where(job.state == waiting, job.rank.in_((0, 1)), job.due_at < self.db.micros() + SOON)
+            .order_by(job.rank, job.due_at)
+            .limit(LOOKED_AT)
+            .subquery("first")
+        )
+        mine = first.c
+        same = (
+            (record.connection == mine.connection) & (record.kind == mine.kind) & (record.record_id == mine.record_id)
+        )
+        query = (
+            sa.select(mine.id, mine.number, mine.connection, mine.kind, mine.record_id, mine.flow, mine.target)
+            .add_columns(record.updated_at.label("since"))
+            .select_from(first.join(t.record, same))
+            .order_by(record.updated_at, mine.id)
+            .limit(1)
+        )
+        for row in self.db.rows(query):
+            key = f"{row.connection}/{row.kind}/{row.record_id}"
+            return Oldest(row.id, row.number, key, row.flow, row.target, from_micros(row.since))
+        return None
 
     def counted_until(self) -> datetime | None:
         """When it was last counted; None: never."""
@@ -104,7 +210,7 @@ class Pulse:
         connection.execute(begun.on_conflict_do_nothing(index_elements=["name"]))
         query = self.db.lock_rows(sa.select(cursor.value).where(cursor.name == source.name))
         known = connection.execute(query).scalar_one()
-        last = int(known) if known else self._before(connection, source, now - DAY)
+        last = int(known) if known else before(connection, source.table, source.at, now - DAY)
         some = (
             source.rows.where(source.table.c.id > last, source.at < now - SETTLES)
             .order_by(source.table.c.id)
@@ -126,27 +232,15 @@ class Pulse:
     def _add(self, connection: Connection, group: sa.Row[Any]) -> None:
         if group.what == "other":
             return
-        insert = self.db.insert(t.pulse).values(
-            connection=group.connection, what=group.what, hour=group.hour, number=group.number
-        )
+        self._plus(connection, group.connection, group.what, group.hour, group.number)
+        if group.what == "held":
+            self._plus(connection, group.connection, "failed", group.hour, group.number)
+
+    def _plus(self, connection: Connection, name: str, what: str, hour: int, number: int) -> None:
+        insert = self.db.insert(t.pulse).values(connection=name, what=what, hour=hour, number=number)
         connection.execute(
             insert.on_conflict_do_update(
                 index_elements=["connection", "what", "hour"],
                 set_={"number": t.pulse.c.number + insert.excluded.number},
             )
         )
-
-    def _before(self, connection: Connection, source: _Source, moment: int) -> int:
-        """A number below all rows since this moment, by halving: the first count does not begin years ago."""
-        table = source.table.c
-        low = 0
-        high = int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(table.id), 0))).scalar_one())
-        while low < high:
-            middle = (low + high) // 2
-            query = sa.select(source.at).where(table.id > middle).order_by(table.id).limit(1)
-            found = connection.execute(query).scalar()
-            if found is not None and found < moment:
-                low = middle + 1
-            else:
-                high = middle
-        return max(low - 1, 0)

@@ -16,8 +16,11 @@ from core.clock import from_micros
 from ledger import tables as t
 from ledger.database import Database
 
-RunKind = Literal["rehearse", "adopt", "link", "backfill", "undo", "retry"]
-RunState = Literal["running", "done", "stopped", "failed"]
+RunKind = Literal["rehearse", "adopt", "link", "survey", "backfill", "preview", "undo", "retry", "skip"]
+"""survey: what a backfill would find; preview: what an undo would take back."""
+RunState = Literal["queued", "running", "done", "stopped", "failed"]
+"""queued: a worker carries it out, as soon as one is free."""
+GOING: Final = ("queued", "running")
 CHUNK: Final = 500
 CREATE: Final = "create"
 """The verdict of orders from before the start that a backfill is to create."""
@@ -91,7 +94,9 @@ class Runs:
             index_elements=["run_id", "key"], set_={name: insert.excluded[name] for name in named}
         )
 
-    def begin(self, kind: RunKind, flow: str, options: Mapping[str, Any], *, by: str = "") -> RunView:
+    def begin(
+        self, kind: RunKind, flow: str, options: Mapping[str, Any], *, by: str = "", state: RunState = "running"
+    ) -> RunView:
         """A new run."""
         now = self.db.micros()
         rows = self.db.execute(
@@ -100,7 +105,7 @@ class Runs:
                 kind=kind,
                 flow=flow,
                 options=_dump(options),
-                state="running",
+                state=state,
                 by=by[:80],
                 started_at=now,
                 updated_at=now,
@@ -114,7 +119,7 @@ class Runs:
         query = (
             sa.select(t.run)
             .where(t.run.c.kind == kind, t.run.c.flow == flow, t.run.c.options == _dump(options))
-            .where(t.run.c.state.in_(("running", "stopped", "failed")))
+            .where(t.run.c.state.in_((*GOING, "stopped", "failed")))
             .order_by(t.run.c.id.desc())
             .limit(1)
         )
@@ -147,6 +152,25 @@ class Runs:
             .values(state=state, summary=summary, ended_at=now, updated_at=now)
         )
 
+    def stop(self, run_id: int, summary: str) -> bool:
+        """End what has not ended: whoever is at work with it notices. False: it had ended."""
+        now = self.db.micros()
+        values = {"state": "stopped", "summary": summary, "ended_at": now, "updated_at": now}
+        return self._move(run_id, GOING, values)
+
+    def queue(self, run_id: int, summary: str = "", *, whatever: tuple[RunState, ...] = ("stopped", "failed")) -> bool:
+        """A worker is to go on with it; `summary`: why it rests. False: it is in none of the states `whatever`."""
+        values = {"state": "queued", "summary": summary, "ended_at": None, "updated_at": self.db.micros()}
+        return self._move(run_id, whatever, values)
+
+    def take(self, run_id: int) -> bool:
+        """A worker begins, or goes on after one that died. False: somebody has stopped it meanwhile."""
+        return self._move(run_id, GOING, {"state": "running", "summary": "", "updated_at": self.db.micros()})
+
+    def _move(self, run_id: int, states: Sequence[str], values: Mapping[str, Any]) -> bool:
+        query = sa.update(t.run).where(t.run.c.id == run_id, t.run.c.state.in_(states)).values(**values)
+        return bool(self.db.execute(query.returning(t.run.c.id)))
+
     def put(self, run_id: int, items: Sequence[Item]) -> None:
         """Note these records; one that was noted before is noted anew."""
         now = self.db.micros()
@@ -176,13 +200,24 @@ class Runs:
         rows = self.db.rows(sa.select(t.run).where(t.run.c.id == run_id))
         return _run(rows[0]) if rows else None
 
-    def list(self, *, kind: str = "", flow: str = "", limit: int = 50) -> Sequence[RunView]:
-        """Runs, newest first."""
+    def list(
+        self, *, kind: str = "", flow: str = "", state: str = "", before: int | None = None, limit: int = 50
+    ) -> Sequence[RunView]:
+        """Runs, newest first. `before`: the last number of the page before."""
         query = sa.select(t.run).order_by(t.run.c.id.desc()).limit(limit)
+        if state:
+            query = query.where(t.run.c.state == state)
+        if before is not None:
+            query = query.where(t.run.c.id < before)
         if kind:
             query = query.where(t.run.c.kind == kind)
         if flow:
             query = query.where(t.run.c.flow == flow)
+        return [_run(row) for row in self.db.rows(query)]
+
+    def going(self, kinds: Sequence[str]) -> Sequence[RunView]:
+        """Queued or running ones of these kinds, oldest first."""
+        query = sa.select(t.run).where(t.run.c.state.in_(GOING), t.run.c.kind.in_(list(kinds))).order_by(t.run.c.id)
         return [_run(row) for row in self.db.rows(query)]
 
     def items(self, run_id: int, *, verdict: str = "", after: str = "", limit: int = 1000) -> Sequence[Item]:

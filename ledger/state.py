@@ -1,4 +1,4 @@
-"""The state of connections, cursors, schedules and lanes: what all processes must see alike."""
+"""The state of connections, cursors and lanes: what all processes must see alike."""
 
 from __future__ import annotations
 
@@ -152,69 +152,6 @@ class Cursors:
         self.db.execute(
             insert.on_conflict_do_update(index_elements=["name"], set_={"value": value, "updated_at": self.db.now})
         )
-
-
-class Schedules:
-    """What runs at intervals: whichever process asks first when it is due runs it, the others do not."""
-
-    def __init__(self, db: Database) -> None:
-        self.db = db
-
-    def start_if_due(self, name: str, *, every: float, lease: float) -> bool:
-        """True: it is due and ours to run now, nobody else will start it within the lease. A run that a killed process left
-        unfinished is due again as soon as its lease is over.
-        """
-        due = self._due(name)
-        if due is None:
-            fresh = self.db.insert(t.schedule).values(name=name, next_at=self.db.now)
-            self.db.execute(fresh.on_conflict_do_nothing(index_elements=["name"]))
-        elif not due:
-            return False
-        statement = (
-            sa.update(t.schedule)
-            .where(
-                t.schedule.c.name == name,
-                self._is_due(),
-            )
-            .values(
-                next_at=self.db.now + int(every * SECOND),
-                running_until=self.db.now + int(lease * SECOND),
-                last_started_at=self.db.now,
-            )
-            .returning(t.schedule.c.name)
-        )
-        return bool(self.db.execute(statement))
-
-    def _due(self, name: str) -> bool | None:
-        """A look without the write lock; None: never heard of."""
-        rows = self.db.rows(sa.select(self._is_due()).where(t.schedule.c.name == name))
-        return bool(rows[0][0]) if rows else None
-
-    def _is_due(self) -> sa.ColumnElement[bool]:
-        """Its time has come and nobody runs it, or whoever ran it is dead."""
-        schedule = t.schedule.c
-        resting = schedule.running_until.is_(None)
-        return (resting & (schedule.next_at <= self.db.now)) | (schedule.running_until < self.db.now)
-
-    def renew(self, name: str, *, lease: float) -> None:
-        """It still runs: nobody else starts it within another lease."""
-        self.db.execute(
-            sa.update(t.schedule)
-            .where(t.schedule.c.name == name, t.schedule.c.running_until.is_not(None))
-            .values(running_until=self.db.now + int(lease * SECOND))
-        )
-
-    def ended(self, name: str, outcome: str) -> None:
-        """It ran; `outcome` is a short sentence."""
-        self.db.execute(
-            sa.update(t.schedule)
-            .where(t.schedule.c.name == name)
-            .values(running_until=None, last_ended_at=self.db.now, last_outcome=outcome[:500])
-        )
-
-    def run_now(self, name: str) -> None:
-        """Due at once."""
-        self.db.execute(sa.update(t.schedule).where(t.schedule.c.name == name).values(next_at=self.db.now))
 
 
 class Lanes:

@@ -105,6 +105,7 @@ job = Table(
     Column("correlation", String(40), nullable=False, server_default=""),
     Column("created_at", Micros, nullable=False),
     Column("updated_at", Micros, nullable=False),
+    Column("customer", String(32), nullable=False, server_default=""),  # ledger/mark.py; never the address itself
     UniqueConstraint("flow", "connection", "kind", "record_id"),
     Index(
         "ix_job_due",
@@ -127,6 +128,12 @@ job = Table(
     ),
     Index("ix_job_state", "state", "updated_at"),
     Index("ix_job_number", "number"),
+    Index(
+        "ix_job_customer",
+        "customer",
+        sqlite_where=text("customer <> ''"),
+        postgresql_where=text("customer <> ''"),
+    ),
 )
 
 attempt = Table(
@@ -234,6 +241,41 @@ schedule = Table(
     Column("last_started_at", Micros),
     Column("last_ended_at", Micros),
     Column("last_outcome", Text, nullable=False, server_default=""),
+    Column("due_at", Micros),
+    Column("missed", Integer, nullable=False, server_default="0"),
+    Column("runs", Integer, nullable=False, server_default="0"),
+    Column("paused_until", Micros),
+    Column("paused_by", String(120), nullable=False, server_default=""),
+    Column("paused_why", Text, nullable=False, server_default=""),
+)
+
+schedule_run = Table(
+    "schedule_run",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("due_at", Micros),
+    Column("started_at", Micros, nullable=False),
+    Column("ended_at", Micros, nullable=False),
+    Column("state", String(8), nullable=False, server_default=""),
+    Column("missed", Integer, nullable=False, server_default="0"),
+    Column("outcome", Text, nullable=False, server_default=""),
+)
+
+process = Table(
+    "process",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("host", String(60), nullable=False, server_default=""),
+    Column("pid", Integer, nullable=False, server_default="0"),
+    Column("role", String(8), nullable=False, server_default=""),
+    Column("version", String(40), nullable=False, server_default=""),
+    Column("threads", Integer, nullable=False, server_default="0"),
+    Column("broker", String(8), nullable=False, server_default=""),
+    Column("lag", Integer, nullable=False, server_default="0"),
+    Column("working", Text, nullable=False, server_default=""),
+    Column("started_at", Micros, nullable=False),
+    Column("seen_at", Micros, nullable=False),
 )
 
 lane = Table(
@@ -428,4 +470,72 @@ pulse = Table(
     Column("hour", Micros, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     Index("ix_pulse_hour", "hour"),
+)
+
+arrival = Table(
+    "arrival",
+    metadata,
+    Column("connection", String(32), primary_key=True),
+    Column("hour", Micros, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+)
+
+care = Table(
+    "care",
+    metadata,
+    Column("problem", String(16), primary_key=True),
+    Column("assignee_id", Id, ForeignKey("person.id")),
+    Column("snoozed_until", Micros),
+    Column("snoozed_at", Micros),
+    Column("snoozed_by", String(120), nullable=False, server_default=""),
+    Column("snoozed_count", Integer, nullable=False, server_default="0"),
+    Column("snoozed_grade", Integer, nullable=False, server_default="0"),
+    Column("acknowledged_since", Micros),
+    Column("acknowledged_at", Micros),
+    Column("acknowledged_by", String(120), nullable=False, server_default=""),
+    Column("acknowledged_why", Text, nullable=False, server_default=""),
+    Column("updated_at", Micros, nullable=False),
+)
+
+remark = Table(
+    "remark",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("problem", String(16), nullable=False),
+    Column("at", Micros, nullable=False),
+    Column("by", String(120), nullable=False, server_default=""),
+    Column("text", Text, nullable=False, server_default=""),
+    Index("ix_remark_problem", "problem", "id"),
+)
+
+spell = Table(
+    "spell",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("problem", String(16), nullable=False),
+    Column("flow", String(32), nullable=False, server_default=""),
+    Column("target", String(32), nullable=False, server_default=""),
+    Column("error_class", String(40), nullable=False, server_default=""),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("most", Integer, nullable=False, server_default="0"),
+    Column("amounts", Text, nullable=False, server_default=""),
+    Column("customers", Integer),
+    Column("customers_of", Integer, nullable=False, server_default="0"),
+    Column("jobs", Text, nullable=False, server_default=""),
+    Column("opened_at", Micros, nullable=False),
+    Column("seen_at", Micros, nullable=False),
+    Column("ended_at", Micros),
+    Column("ending", String(16), nullable=False, server_default=""),
+    Column("ended_by", String(120), nullable=False, server_default=""),
+    Column("ended_why", Text, nullable=False, server_default=""),
+    Column("run_id", Id),
+    Index(
+        "uq_spell_open",
+        "problem",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index("ix_spell_problem", "problem", "id"),
+    Index("ix_spell_ended", "ended_at"),
 )

@@ -57,7 +57,7 @@ def conditions(context: Context) -> Iterator[Condition]:
     now = context.clock.now()
     for name in context.stores:
         since = now.replace(minute=0, second=0, microsecond=0) - timedelta(weeks=WEEKS, hours=LONGEST)
-        history = context.ledger.figures.received_per_hour(name, since=since)
+        history = context.ledger.arrivals.per_hour(name, since=since)
         if not history:
             continue
         weeks = min(int((now - min(history)).days / 7), WEEKS)
