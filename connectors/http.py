@@ -24,6 +24,7 @@ import tenacity
 
 from connectors.wire import UNPACKED, Endless, Wire, bound, until
 from core.errors import Ambiguous, Held, LeaseLost, NotThere, OrderwireError, RetryLater
+from core.redaction import redact
 
 SHORT_WAIT: Final = 5.0
 """Seconds that a job waits here; what takes longer goes back to the ledger."""
@@ -95,6 +96,8 @@ class Call:
     outcome: str
     milliseconds: float
     write: bool
+    path: str = ""
+    """Below the connection's address."""
 
 
 _guard: ContextVar[Guard | None] = ContextVar("guard", default=None)
@@ -297,7 +300,8 @@ class Http:
             raise self._fault(operation, error, outcome) from error
         finally:
             took = (time.perf_counter() - started) * 1000
-            self._report(guard, Call(self.connection, operation, method, status, outcome.value, took, write))
+            path = redact(urlsplit(url).path)
+            self._report(guard, Call(self.connection, operation, method, status, outcome.value, took, write, path))
         if outcome is Outcome.OK:
             return response
         raise self._refusal(operation, response, outcome)

@@ -270,6 +270,21 @@ class FormOptions:
 
 def order_from_orderform(raw: Mapping[str, Any], options: FormOptions) -> SalesOrder:
     """The order in the common language, balanced. Raises `Held` naming the fields at fault in plain words."""
+    form, order = _read(raw, options)
+    unit = rounding_unit(order)
+    exact: dict[str, Decimal] = {}
+    for n, (line, mapped) in enumerate(zip(form.lines, order.lines, strict=False)):
+        check_line(mapped, line.unit_price, unit, f"order.lines[{n}].net")
+        exact[line.id] = line.quantity * line.unit_price - line.discount
+    return balance(order, shown_tax=form.totals.tax, exact_nets=exact)
+
+
+def read_from_orderform(raw: Mapping[str, Any], options: FormOptions) -> SalesOrder:
+    """The same with its sums as the shop gives them, whether they balance or not: to look at, never to post."""
+    return _read(raw, options)[1]
+
+
+def _read(raw: Mapping[str, Any], options: FormOptions) -> tuple[FormOrder, SalesOrder]:
     inner = raw.get("order")
     if isinstance(inner, dict):
         for name in ("lines", "fees", "shipping_lines", "coupons"):
@@ -279,13 +294,7 @@ def order_from_orderform(raw: Mapping[str, Any], options: FormOptions) -> SalesO
         form = FormDelivery.model_validate(raw).order
     except ValidationError as error:
         raise _held(error) from None
-    order = _order(form, options, inner if isinstance(inner, dict) else {})
-    unit = rounding_unit(order)
-    exact: dict[str, Decimal] = {}
-    for n, (line, mapped) in enumerate(zip(form.lines, order.lines, strict=False)):
-        check_line(mapped, line.unit_price, unit, f"order.lines[{n}].net")
-        exact[line.id] = line.quantity * line.unit_price - line.discount
-    return balance(order, shown_tax=form.totals.tax, exact_nets=exact)
+    return form, _order(form, options, inner if isinstance(inner, dict) else {})
 
 
 def _order(form: FormOrder, options: FormOptions, inner: Mapping[str, Any]) -> SalesOrder:

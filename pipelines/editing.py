@@ -19,9 +19,13 @@ from core.errors import Held, OrderwireError, RetryLater
 from core.jsontext import loads
 from core.keys import Change, Key
 from core.redaction import contains_card_number, redact_all
+from core.visible import visible_json
 from ledger.inbox import Record
 from ledger.jobs import Claim, JobView
 from mapping.canonical import SalesOrder
+from mapping.cents import Cents
+from pipelines import changes, explaining
+from pipelines.changes import Target
 from pipelines.context import Context
 from pipelines.desk import Action, Desk, Refused, required
 from pipelines.rehearsal import Plan, Rehearsal
@@ -66,6 +70,15 @@ class Checked:
     raw: bytes
     order: SalesOrder
     differences: Sequence[Difference]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What would become of an order, each record that would be written, and its every cent (None: it cannot be read)."""
+
+    plan: Plan
+    targets: Sequence[Target]
+    cents: Cents | None
 
 
 class Editing:
@@ -137,18 +150,33 @@ class Editing:
         """What would be written now, with nothing written; the target is asked as ever. Raises Unknown, Refused, and what the
         connection raises.
         """
+        return self._planned(job_id, actor)[1]
+
+    def look(self, job_id: int, *, actor: str) -> Look:
+        """The same, field by field beside what stands there now."""
+        job, plan, rehearsal = self._planned(job_id, actor)
+        crm = self.context.crms.get(job.target)
+        key = Key.parse(job.key)
+        return Look(
+            plan=plan,
+            targets=changes.targets(crm, plan.writes, rehearsal) if rehearsal is not None else (),
+            cents=explaining.amounts(self.context, key, self._record(key).raw),
+        )
+
+    def _planned(self, job_id: int, actor: str) -> tuple[JobView, Plan, Rehearsal | None]:
         job = self.desk.allowed(job_id, Action.DRY_RUN)
         key = Key.parse(job.key)
-        record = self._record(key)
+        record, rehearsal = self._record(key), None
         try:
             order = self.context.store(key.connection).order(key, record.raw or b"")
-            plan = Rehearsal(self.context, _claim(job)).plan(order)
+            rehearsal = Rehearsal(self.context, nobodys_claim(job))
+            plan = rehearsal.plan(order)
         except Held as error:
             plan = Plan(job.key, "hold", job.number, reason=error.message, error_class=error.error_class)
         except RetryLater as error:
             raise Refused(f"{error.message.partition(' What to do:')[0]} What to do: try again in a while.") from error
         self.desk.audit.note(actor, "job.dry-run", f"job/{job_id}", {"number": job.number, "verdict": plan.verdict})
-        return plan
+        return job, plan, rehearsal
 
     def _record(self, key: Key) -> Record:
         record = self.context.ledger.inbox.record(key)
@@ -179,13 +207,18 @@ def pretty(value: object, indent: int = 0) -> str:
     """JSON on many lines, the keys in their order, every digit of a number kept."""
     pad, inner = "  " * indent, "  " * (indent + 1)
     if isinstance(value, dict) and value:
-        rows = [f"{inner}{json.dumps(str(k), ensure_ascii=False)}: {pretty(v, indent + 1)}" for k, v in value.items()]
+        rows = [f"{inner}{_safe(str(k))}: {pretty(v, indent + 1)}" for k, v in value.items()]
         return "{\n" + ",\n".join(rows) + f"\n{pad}}}"
     if isinstance(value, list) and value:
         return "[\n" + ",\n".join(inner + pretty(item, indent + 1) for item in value) + f"\n{pad}]"
     if isinstance(value, Decimal):
         return str(value)
-    return json.dumps(value, ensure_ascii=False)
+    return _safe(value)
+
+
+def _safe(value: object) -> str:
+    """Written so that what turns the writing around, and halves of characters, are seen; it means the same."""
+    return visible_json(json.dumps(value, ensure_ascii=False))
 
 
 def unhidden(known: Any, shown: Any, edited: Any) -> Any:
@@ -288,7 +321,7 @@ def _parsed(record: Record) -> Any:
         raise Refused("This state is no JSON and cannot be edited here. What to do: mend it in the store.") from error
 
 
-def _claim(job: JobView) -> Claim:
+def nobodys_claim(job: JobView) -> Claim:
     """Nobody's job: a look has no lease to lose, and nothing it does must be fenced."""
     key = Key.parse(job.key)
     return Claim(

@@ -32,10 +32,10 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
         return adopted.sync(run, order, link, lambda: _update_words(run, order, link))
     _limits(run, order)
     _balanced(order)
-    words = _words(run, order, products.resolve(run.context.products, run.crm, order))
+    words = words_of(run, order, products.resolve(run.context.products, run.crm, order))
     run.crm.check_order_words(words, order)
     customer = customers.ensure(run, order, owner=words.owner)
-    refs = _with_customer(words, customer)
+    refs = with_customer(words, customer)
     try:
         ensured = _ensure_order(run, order, refs, link)
     except Held as error:
@@ -63,7 +63,7 @@ def _update_words(run: Run, order: SalesOrder, link: Link) -> Ensured:
     """Status, addresses and methods of an order that a person typed; its lines stay as they were typed."""
     ownership = ownership_of(run.flow)
     ownership = replace(ownership, keep=ownership.keep | adopted.NOT_OURS, fill=ownership.fill - adopted.NOT_OURS)
-    words = _words(run, order, products.resolve(run.context.products, run.crm, order))
+    words = words_of(run, order, products.resolve(run.context.products, run.crm, order))
     run.crm.check_order_words(words, order)
     there = Ref(link.remote_id, link.remote_number)
     return run.ensure(
@@ -143,7 +143,10 @@ def _balanced(order: SalesOrder) -> None:
 # -- the flow's words for the CRM ----------------------------------------------------------------------------------
 
 
-def _words(run: Run, order: SalesOrder, found: dict[str, CrmProduct]) -> OrderRefs:
+def words_of(run: Run, order: SalesOrder, found: dict[str, CrmProduct]) -> OrderRefs:
+    """Everything about the order that is a word or a record of the CRM, but the customer. Of the run it takes the flow, the
+    owners that the CRM knows, and the ear for warnings.
+    """
     return OrderRefs(
         external_id=external_id(order.key.connection, order.key.kind, order.key.id),
         account="",
@@ -157,7 +160,8 @@ def _words(run: Run, order: SalesOrder, found: dict[str, CrmProduct]) -> OrderRe
     )
 
 
-def _with_customer(words: OrderRefs, customer: CustomerRefs) -> OrderRefs:
+def with_customer(words: OrderRefs, customer: CustomerRefs) -> OrderRefs:
+    """The same with the customer."""
     return OrderRefs(
         external_id=words.external_id,
         account=customer.account,

@@ -7,13 +7,13 @@ the transport, which asks the guard (`Run.before_write`) before every write.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, cast
 
 from connectors.http import guarded
-from connectors.roles import Crm, CrmCapabilities, OrderRefs, Ref, Written
+from connectors.roles import USUAL, Crm, CrmCapabilities, OrderRefs, Ownership, Ref, Written
 from core.errors import Held, OrderwireError, RetryLater, Skipped
 from core.money import show
 from ledger import Ledger
@@ -35,6 +35,10 @@ class PlannedWrite:
 
     operation: str
     words: str
+    arguments: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What the CRM would have been given; by it the fields are told to those who look (pipelines.changes)."""
+    made: str = field(default="", compare=False)
+    """The invented id that answered for what would be created."""
 
 
 @dataclass(slots=True)
@@ -199,9 +203,10 @@ class _Recording:
         """Not found out: whether leads can be converted is told only by a call that looks like a write."""
         return CrmCapabilities(converts_leads=False)
 
-    def _note(self, operation: str, words: str) -> Written:
-        self._planned.append(PlannedWrite(operation, words))
-        return Written(Ref(f"{INVENTED}{next(_numbers)}"))
+    def _note(self, operation: str, words: str, **arguments: Any) -> Written:
+        made = f"{INVENTED}{next(_numbers)}"
+        self._planned.append(PlannedWrite(operation, words, arguments, made))
+        return Written(Ref(made))
 
     def check_order_words(self, refs: OrderRefs, order: SalesOrder) -> None:
         """Remember at which word it ended; a product without tax is told apart from words."""
@@ -213,27 +218,29 @@ class _Recording:
             raise
 
     def create_account(self, account: Account) -> Written:
-        return self._note("create_account", account.name)
+        return self._note("create_account", account.name, account=account)
 
     def create_contact(self, contact: Contact, account_id: str) -> Written:
-        return self._note("create_contact", f"{contact.person.full_name} at {account_id}")
+        words = f"{contact.person.full_name} at {account_id}"
+        return self._note("create_contact", words, contact=contact, account_id=account_id)
 
     def create_order(self, order: SalesOrder, refs: OrderRefs) -> Written:
-        return self._note("create_order", f"{order.number}, {show(order.total, order.currency)}, for {refs.account}")
+        words = f"{order.number}, {show(order.total, order.currency)}, for {refs.account}"
+        return self._note("create_order", words, order=order, refs=refs)
 
-    def update_order(self, ref: Ref, order: SalesOrder, *_: Any, **__: Any) -> Written:
-        return self._note(
-            "update_order", f"{ref.number or ref.id}: {order.status}, {show(order.total, order.currency)}"
-        )
+    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> Written:
+        words = f"{ref.number or ref.id}: {order.status}, {show(order.total, order.currency)}"
+        return self._note("update_order", words, ref=ref, order=order, refs=refs, ownership=ownership)
 
-    def create_invoice(self, order: SalesOrder, _refs: OrderRefs, _order: Ref) -> Written:
-        return self._note("create_invoice", f"{order.number}, {show(order.total, order.currency)}")
+    def create_invoice(self, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        words = f"{order.number}, {show(order.total, order.currency)}"
+        return self._note("create_invoice", words, order=order, refs=refs, order_ref=order_ref)
 
     def stamp_order(self, ref: Ref, external_id: str) -> Written:
-        return self._note("stamp_order", f"{ref.number or ref.id}: {external_id}")
+        return self._note("stamp_order", f"{ref.number or ref.id}: {external_id}", ref=ref, external_id=external_id)
 
     def delete(self, kind: str, record_id: str) -> None:
-        self._note("delete", f"{kind} {record_id}")
+        self._note("delete", f"{kind} {record_id}", kind=kind, record_id=record_id)
 
     def get_party(self, kind: Literal["account", "contact"], record_id: str) -> Party | None:
         """One that was invented a moment ago is there as long as the rehearsal lasts."""

@@ -19,8 +19,8 @@ from core.errors import UNSIGNED, ConfigurationProblem, NotThere, Rejected
 from core.jsontext import BOM, fingerprint, loads
 from core.keys import Change, Key, content_hash
 from mapping.canonical.order import SalesOrder
-from mapping.fields import CustomFields
-from mapping.orderform import ID, MOMENT, FormOptions, order_from_orderform
+from mapping.fields import CustomFields, Mapped
+from mapping.orderform import ID, MOMENT, FormOptions, order_from_orderform, read_from_orderform
 from mapping.reading import clean
 from mapping.stored import of_record, stored
 
@@ -120,6 +120,13 @@ class OrderForm:
     def order(self, key: Key, raw: bytes) -> SalesOrder:
         body = stored(raw, "have the shop send the order again")
         return of_record(key, order_from_orderform(body, self._options), "order.id")
+
+    def read(self, value: Mapping[str, Any]) -> SalesOrder:
+        return read_from_orderform(value, self._options)
+
+    def custom(self, value: Mapping[str, Any]) -> Sequence[Mapped]:
+        inner = value.get("order")
+        return self._options.fields.explained(inner if isinstance(inner, dict) else {})
 
     def check(self) -> Sequence[Finding]:
         references = self._settings.webhook_secrets

@@ -48,3 +48,12 @@ class Previewed(Protocol):
     def fixed(self) -> Mapping[str, str]:
         """Fields of an order that follow neither the order nor the flow: where each comes from, in words."""
         ...
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A system whose calls people may want to make by hand."""
+
+    def curl(self, operation: str, method: str, path: str) -> Sequence[str]:
+        """Arguments of curl for a call like the recorded one. `$NAMES` stand where secrets and bodies were."""
+        ...

@@ -35,6 +35,7 @@ from connectors.vtiger.describe import Modules
 from connectors.vtiger.listing import Listing
 from connectors.vtiger.orders import Document, Orders
 from connectors.vtiger.parties import Parties, PartyModule
+from connectors.vtiger.preview import Preview
 from connectors.vtiger.products import Products
 from connectors.vtiger.settings import Module, VtigerSettings
 from connectors.vtiger.standing import MODULE_OF, Standing, amount
@@ -67,6 +68,7 @@ class VtigerCrm:
         self._parties = Parties(settings, self._client, self._modules, self._canary)
         self._orders = Orders(settings, self._client, self._modules, self._products, self._ref)
         self._standing = Standing(settings, self._client, self._modules, self._canary, self._ref)
+        self._preview = Preview(settings, self._client, self._orders, self._account_element, self._contact_element)
         self._converts: bool | None = None
         self._asking = threading.Lock()
 
@@ -271,6 +273,23 @@ class VtigerCrm:
         if not rows:
             return None
         return amount(rows[0].get("hdnGrandTotal")), str(rows[0].get("sostatus", ""))
+
+    # -- for people who look ------------------------------------------------------------------------------------------
+
+    def order_payload(self, order: SalesOrder, refs: OrderRefs) -> Mapping[str, Any]:
+        return self._preview.order(order, refs)
+
+    def preview(self, operation: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._preview.of(operation, arguments)
+
+    def standing(self, record_id: str) -> Mapping[str, Any] | None:
+        return self._preview.standing(record_id)
+
+    def fixed(self) -> Mapping[str, str]:
+        return self._preview.fixed()
+
+    def curl(self, operation: str, method: str, path: str) -> Sequence[str]:
+        return self._preview.curl(operation, method, path)
 
     def _by_external_id(self, module: Module | Document, external_id: str, number: str) -> list[Ref]:
         """Records that carry this very id (vtiger's comparison ignores case), oldest first."""

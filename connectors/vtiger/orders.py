@@ -158,28 +158,29 @@ class Orders:
         items = {sku: Item(item.id, slots) for sku, item in place.items.items()}
         return replace(place, unknown=Item("unknown", slots), fee=Item("fee", slots), items=items)
 
-    # -- writing ------------------------------------------------------------------------------------------------------
+    def element_without_asking(self, order: SalesOrder, refs: OrderRefs) -> dict[str, Any]:
+        """What `order_element` makes where every product is known; calls nobody."""
+        place = self._standing_in(self._place(order, refs, "SalesOrder"))
+        return clean_element(order_to_vtiger(order, place), REQUIRED)[0]
 
-    def create_order(self, order: SalesOrder, refs: OrderRefs) -> Written:
-        """Create, compare, mend once."""
+    def order_element(self, order: SalesOrder, refs: OrderRefs) -> tuple[dict[str, Any], tuple[Cut, ...]]:
+        """What creates an order."""
         place = self._with_carriers(self._place(order, refs, "SalesOrder"), order)
-        element, cuts = clean_element(order_to_vtiger(order, place), REQUIRED)
-        answer = self._client.create("SalesOrder", element)
-        return self._verified("SalesOrder", order, element, cuts, answer)
+        return clean_element(order_to_vtiger(order, place), REQUIRED)
 
-    def create_invoice(self, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
-        """Create the invoice of an order that is known to exist: else vtiger leaves a shell and moves stock."""
+    def invoice_element(
+        self, order: SalesOrder, refs: OrderRefs, order_ref: Ref
+    ) -> tuple[dict[str, Any], tuple[Cut, ...]]:
+        """What creates the invoice of an order."""
         self._modules.require_fields("Invoice", [self._settings.external_field("Invoice")])
         place = self._with_carriers(self._place(order, refs, "Invoice", order_ref.id), order)
         self._modules.require_word("Invoice", "invoicestatus", place.status, table="invoice_statuses")
-        element, cuts = clean_element(invoice_to_vtiger(order, place), REQUIRED)
-        answer = self._client.create("Invoice", element)
-        return self._verified("Invoice", order, element, cuts, answer)
+        return clean_element(invoice_to_vtiger(order, place), REQUIRED)
 
-    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> Written:
-        """Revise with every line and every header field that a revise resets, or with the header alone where the lines
-        are the CRM's: vtiger keeps lines and totals then.
-        """
+    def revision_element(
+        self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership
+    ) -> tuple[dict[str, Any], tuple[Cut, ...]]:
+        """What revises an order."""
         place = own.without_kept_words(self._place(order, refs, "SalesOrder"), ownership)
         lines_stay = "lines" in ownership.keep
         place = self._standing_in(place) if lines_stay else self._with_carriers(place, order)
@@ -189,6 +190,27 @@ class Orders:
             out |= own.filled(element, order, place.fields, ownership, self._there(ref))
         element = {name: value for name, value in element.items() if name not in out}
         cuts = tuple(cut for cut in cuts if cut.field in element or ("LineItems" in element and _of_line(cut)))
+        return element, cuts
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def create_order(self, order: SalesOrder, refs: OrderRefs) -> Written:
+        """Create, compare, mend once."""
+        element, cuts = self.order_element(order, refs)
+        answer = self._client.create("SalesOrder", element)
+        return self._verified("SalesOrder", order, element, cuts, answer)
+
+    def create_invoice(self, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        """Create the invoice of an order that is known to exist: else vtiger leaves a shell and moves stock."""
+        element, cuts = self.invoice_element(order, refs, order_ref)
+        answer = self._client.create("Invoice", element)
+        return self._verified("Invoice", order, element, cuts, answer)
+
+    def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> Written:
+        """Revise with every line and every header field that a revise resets, or with the header alone where the lines
+        are the CRM's: vtiger keeps lines and totals then.
+        """
+        element, cuts = self.revision_element(ref, order, refs, ownership)
         answer = self._client.revise("SalesOrder", {"id": ref.id, **element})
         return self._verified("SalesOrder", order, element, cuts, answer)
 

@@ -19,9 +19,9 @@ from core.clock import Clock, parse_utc
 from core.errors import ConfigurationProblem, Held, NotThere
 from core.keys import Change, Key
 from mapping.canonical.order import SalesOrder
-from mapping.fields import CustomFields
+from mapping.fields import CustomFields, Mapped
 from mapping.stored import of_record, stored
-from mapping.woocommerce import WooOptions, order_from_woocommerce
+from mapping.woocommerce import WooOptions, order_from_woocommerce, read_from_woocommerce
 
 # `any` leaves trashed orders out, and combined with other words it wins: two listings, each with its own place in the
 # cursor.
@@ -61,6 +61,11 @@ class WooCommerce:
         if kind != "order" or not record_id.isdecimal():
             return ""
         return f"{self._settings.url}/wp-admin/post.php?post={record_id}&action=edit"
+
+    def curl(self, operation: str, method: str, path: str) -> Sequence[str]:
+        """One call of the REST interface; the key is left to be filled in."""
+        key = ["--user", "$CONSUMER_KEY:$CONSUMER_SECRET"]
+        return ["--request", method, f"{self._settings.url}/wp-json/wc/v3/{path}", *key]
 
     def accepts_deliveries(self) -> bool:
         return bool(hooks.live_secrets(self._settings.webhook_secrets))
@@ -115,6 +120,12 @@ class WooCommerce:
     def order(self, key: Key, raw: bytes) -> SalesOrder:
         body = stored(raw, "fetch the order again by its number")
         return of_record(key, order_from_woocommerce(body, self._options), "id")
+
+    def read(self, value: Mapping[str, Any]) -> SalesOrder:
+        return read_from_woocommerce(value, self._options)
+
+    def custom(self, value: Mapping[str, Any]) -> Sequence[Mapped]:
+        return self._options.fields.explained(value)
 
     def check(self) -> Sequence[Finding]:
         return self._checks.check()

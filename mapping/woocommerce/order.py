@@ -55,6 +55,13 @@ class WooOptions:
 
 def order_from_woocommerce(raw: Mapping[str, Any], options: WooOptions) -> SalesOrder:
     """The order in the common language, balanced. Raises `Held` naming the field at fault and its value."""
+    order = read_from_woocommerce(raw, options)
+    shown = reading.amount(raw, "total_tax") if reading.given(raw, "total_tax") else None
+    return balance(order, shown_tax=shown, exact_nets=_exact_nets(raw))
+
+
+def read_from_woocommerce(raw: Mapping[str, Any], options: WooOptions) -> SalesOrder:
+    """The same with its sums as the shop gives them, whether they balance or not: to look at, never to post."""
     order_id = _id(raw)
     stamp = _stamp(raw)
     meta = read_metadata(raw, options.metadata)
@@ -67,7 +74,7 @@ def order_from_woocommerce(raw: Mapping[str, Any], options: WooOptions) -> Sales
     shipping = _address(reading.section(raw, "shipping"), "shipping.")
     parts = _parts(raw, options.max_lines)
     delivery = parts["shipping_lines"][0].method if parts["shipping_lines"] else ""
-    order = SalesOrder(
+    return SalesOrder(
         key=Key(options.connection, "order", order_id),
         stamp=stamp,
         number=reading.text(raw, "number") or order_id,
@@ -92,8 +99,6 @@ def order_from_woocommerce(raw: Mapping[str, Any], options: WooOptions) -> Sales
         note=reading.text(raw, "customer_note"),
         custom=options.fields.pairs(raw) if options.fields else (),
     )
-    shown = reading.amount(raw, "total_tax") if reading.given(raw, "total_tax") else None
-    return balance(order, shown_tax=shown, exact_nets=_exact_nets(raw))
 
 
 def _id(raw: Raw) -> str:
