@@ -23,15 +23,18 @@ from console import adopt as adoptions
 from console import care, config, deliveries, jobs, runs, stores
 from console import flows as flow_commands
 from console import people as people_commands
+from console import problems as problem_commands
 from console import rehearse as rehearsals
 from console import review as reviews
 from console.opening import DEFAULT, PROBLEM, USAGE, File, load
 from core.errors import ConfigurationProblem, OrderwireError
 
 if TYPE_CHECKING:
+    from connectors.http import Call
     from core.settings import Settings
     from pipelines.context import Context
     from pipelines.metrics import Metrics
+    from pipelines.presence import Broker
 
 app = typer.Typer(
     name="orderwire",
@@ -78,6 +81,7 @@ app.command()(care.backup)
 app.command()(care.restore)
 app.add_typer(config_app, name="config")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(problem_commands.problems_app, name="problems")
 app.add_typer(flow_commands.flow_app, name="flow")
 app.command()(rehearsals.rehearse)
 app.command()(adoptions.adopt)
@@ -118,7 +122,12 @@ def _running(settings: Settings, *, upgrade: bool, log_level: str) -> Iterator[t
         wiring.ledger_url(settings.ledger), lease=settings.ledger.lease, pool_size=settings.worker.threads + WEB_POOL
     )
     budget = wiring.budgets(settings, ledger)
-    wired = wiring.build(settings, observe=metrics.observe, budget=budget, clock=ledger.clock)
+
+    def observe(call: Call) -> None:
+        metrics.observe(call)
+        ledger.pulse.called(call.connection, call.milliseconds)
+
+    wired = wiring.build(settings, observe=observe, budget=budget, clock=ledger.clock)
     try:
         if upgrade:
             migrate.upgrade(ledger.db)
@@ -129,8 +138,8 @@ def _running(settings: Settings, *, upgrade: bool, log_level: str) -> Iterator[t
         wired.close()
 
 
-WEB_POOL = 8
-"""Database connections beside those of the worker threads."""
+WEB_POOL = 10
+"""Database connections beside those of the worker threads: for intake (6 threads on PostgreSQL) and pages (web.threads.PAGES)."""
 
 
 @app.command()
@@ -144,24 +153,27 @@ def up(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
         listen(settings.web.host, settings.web.port) as bound,
         _running(settings, upgrade=True, log_level=log_level) as (context, metrics),
     ):
-        _serve_and_work(settings, context, metrics, bound, stop)
+        _serve_and_work(file, settings, context, metrics, bound, stop)
 
 
 def _serve_and_work(
-    settings: Settings, context: Context, metrics: Metrics, bound: socket.socket, stop: threading.Event
+    file: Path, settings: Settings, context: Context, metrics: Metrics, bound: socket.socket, stop: threading.Event
 ) -> None:
+    from core.values import InForce
+    from pipelines import wiring
     from pipelines.engine import Engine
     from web.app import create_app
     from web.serve import address, serve
     from web.state import WebState
 
-    engine = Engine(context, threads=settings.worker.threads, tick=settings.worker.tick, local=True)
+    engine = Engine(context, threads=settings.worker.threads, tick=settings.worker.tick, local=True, role="up")
     engine.start()
     _tell_modes(context)
     try:
         people_commands.tell_first_link(context.ledger, address(bound))
         typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
-        state = WebState(context, metrics, engine.nudge, settings.web.max_body, engine.trouble)
+        in_force = InForce.of(file, wiring.kinds())
+        state = WebState(context, metrics, engine.nudge, settings.web.max_body, engine.trouble, in_force)
         serve(create_app(state), bound, stop)
     finally:
         engine.stop()
@@ -183,25 +195,35 @@ def _tell_modes(context: Context) -> None:
 @app.command()
 def web(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
     """Run the web process alone: takes in deliveries. Workers run apart, with `orderwire worker`."""
+    from core.values import InForce
+    from pipelines import wiring
+    from pipelines.presence import Presence
     from web.app import create_app
     from web.serve import address, listen, serve
     from web.state import WebState
 
     settings = load(file)
     stop = _stop_on_signals()
-    with _running(settings, upgrade=False, log_level=log_level) as (context, metrics), _bell(settings) as nudge:
+    with (
+        _running(settings, upgrade=False, log_level=log_level) as (context, metrics),
+        _bell(settings) as (nudge, standing),
+        Presence(context.ledger, "web", broker=standing).by_itself(),
+    ):
         bound = listen(settings.web.host, settings.web.port)
         people_commands.tell_first_link(context.ledger, address(bound))
         typer.echo(f"Orderwire listens at {address(bound)}; Ctrl-C ends it.")
-        serve(create_app(WebState(context, metrics, nudge, settings.web.max_body)), bound, stop)
+        in_force = InForce.of(file, wiring.kinds())
+        serve(create_app(WebState(context, metrics, nudge, settings.web.max_body, in_force=in_force)), bound, stop)
         bound.close()
 
 
 @contextmanager
-def _bell(settings: Settings) -> Iterator[Callable[[], object]]:
-    """Tells workers elsewhere that there may be work; without a broker their tickers look by themselves."""
+def _bell(settings: Settings) -> Iterator[tuple[Callable[[], object], Callable[[], Broker]]]:
+    """Tells workers elsewhere that there may be work, and whether that works; without a broker their tickers look by
+    themselves.
+    """
     if not settings.worker.broker:
-        yield lambda: None
+        yield lambda: None, lambda: ""
         return
     import worker as dramatiq_worker
     from pipelines import wiring
@@ -209,7 +231,7 @@ def _bell(settings: Settings) -> Iterator[Callable[[], object]]:
 
     nudger = dramatiq_worker.sender(redis_broker(wiring.worker_settings(settings.worker).broker))
     try:
-        yield nudger.nudge
+        yield nudger.nudge, nudger.standing
     finally:
         nudger.close()
 
@@ -218,11 +240,17 @@ def _bell(settings: Settings) -> Iterator[Callable[[], object]]:
 def worker(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
     """Run workers alone: they carry out jobs, poll stores and keep schedules."""
     import worker as dramatiq_worker
+    from console.exposing import exposed
     from pipelines import wiring
 
     settings = load(file)
     stop = _stop_on_signals()
-    with _running(settings, upgrade=False, log_level=log_level) as (context, _):
+    with (
+        _running(settings, upgrade=False, log_level=log_level) as (context, metrics),
+        exposed(settings.worker, metrics) as told_at,
+    ):
+        if told_at:
+            typer.echo(f"Its counts are at {told_at}.")
         typer.echo(f"Orderwire works with {settings.worker.threads} threads; Ctrl-C ends it.")
         _tell_modes(context)
         if not dramatiq_worker.run(context, wiring.worker_settings(settings.worker), stop):
@@ -293,8 +321,9 @@ def demo(
         flow_commands.set_live(context.ledger, [*context.flows], "a demonstration")
         typer.echo(f"The store:  {shop}   fill in the order form ...")
         typer.echo(f"The CRM:    {crm_at}   ... and see account, contact and order arrive")
+        typer.echo(f"Its faults: {crm_at}/faults   break the CRM there and watch the dashboard tell")
         typer.echo(f"Its jobs:   {sys.executable} cli.py jobs list --config {file}")
-        _serve_and_work(settings, context, metrics, bound, stop)
+        _serve_and_work(file, settings, context, metrics, bound, stop)
 
 
 @contextmanager

@@ -51,6 +51,7 @@ def run(context: Context, settings: WorkerSettings, stop: threading.Event) -> bo
     engine = Engine(context, threads=settings.threads, tick=settings.tick, local=False)
     nudger = attach(broker, engine)
     engine.rings(nudger.nudge)
+    engine.presence.broker = nudger.standing
     worker = dramatiq.Worker(broker, worker_threads=settings.threads, worker_timeout=1000)
     worker.start()
     engine.start()

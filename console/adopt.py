@@ -16,7 +16,7 @@ from console import sheets
 from console.flows import known, moment
 from console.noting import note, who
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context
-from console.output import console, print_json, print_table
+from console.output import console, print_json, print_table, say
 from core.errors import ConfigurationProblem
 
 if TYPE_CHECKING:
@@ -237,14 +237,14 @@ def _tell(ledger: Ledger, run: RunView, words: Mapping[str, str], piles: Sequenc
     for verdict in ("double", "unreadable"):
         found = _items(ledger, run, verdict)
         for item in found[:SHOWN]:
-            typer.echo(f"{item.number or item.key}: {item.reason}" if verdict == "unreadable" else item.reason)
+            say(f"{item.number or item.key}: {item.reason}" if verdict == "unreadable" else item.reason)
         if len(found) > SHOWN:
-            typer.echo(f"... and {len(found) - SHOWN} more: --json shows all.")
-    typer.echo(f"{run.counts.get('orders', 0)} orders read, {run.counts.get('queries', 0)} calls to the CRM.")
+            say(f"... and {len(found) - SHOWN} more: --json shows all.")
+    say(f"{run.counts.get('orders', 0)} orders read, {run.counts.get('queries', 0)} calls to the CRM.")
     if run.summary:
-        typer.echo(run.summary)
+        say(run.summary)
     if any(one["verdict"] == "doubtful" for one in piles):
-        typer.echo("What to do next: `orderwire review list`, or `orderwire review export FILE.csv` and decide there.")
+        say("What to do next: `orderwire review list`, or `orderwire review export FILE.csv` and decide there.")
 
 
 def _items(ledger: Ledger, run: RunView, verdict: str) -> list[Item]:

@@ -10,7 +10,7 @@ import typer
 
 from console.noting import note
 from console.opening import DEFAULT, AsJson, File, load, open_ledger
-from console.output import print_json, print_table, when
+from console.output import print_json, print_table, say, when
 from core.errors import ConfigurationProblem
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def pause(
     with open_ledger(settings) as ledger:
         ledger.states.pause(connection, seconds(for_) if for_ else FOR_EVER)
         note(ledger, "connection.pause", f"connection/{connection}", seconds=seconds(for_) if for_ else None)
-    typer.echo(
+    say(
         f"{connection} is paused{' for ' + for_ if for_ else ''}. What to do when it may go on: `orderwire resume {connection}`."
     )
 
@@ -110,7 +110,7 @@ def resume(connection: Annotated[str, typer.Argument(help="Name of the connectio
         ledger.states.pause(connection, None)
         ledger.states.try_now(connection)
         note(ledger, "connection.resume", f"connection/{connection}")
-    typer.echo(f"{connection} may be used again.")
+    say(f"{connection} may be used again.")
 
 
 def alerts(
@@ -125,7 +125,7 @@ def alerts(
         print_json([{name: getattr(a, name) for name in a.__slots__} for a in found])
         return
     if not found:
-        typer.echo("No alert is open.")
+        say("No alert is open.")
         return
     rows = [
         (
@@ -146,7 +146,7 @@ def backup(
     from ledger.backup import backup as copy
 
     copy(_database(load(file, with_secrets=False)), target)
-    typer.echo(f"The ledger is in {target} ({target.stat().st_size} bytes).")
+    say(f"The ledger is in {target} ({target.stat().st_size} bytes).")
 
 
 def restore(source: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")], file: File = DEFAULT) -> None:
@@ -154,7 +154,7 @@ def restore(source: Annotated[Path, typer.Argument(help="A file that `backup` wr
     from ledger.backup import restore as put_back
 
     put_back(_database(load(file, with_secrets=False)), source)
-    typer.echo(
+    say(
         "The ledger is back. What happened after the copy is polled again, and looked for in the CRM before it is created. "
         "What to do: start Orderwire; `orderwire backfill --since <day of the copy>` takes in what no poll reaches."
     )

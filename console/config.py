@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.opening import DEFAULT, OK, PROBLEM, USAGE, AsJson, File, open_ledger
-from console.output import print_findings, print_json, print_table
+from console.output import print_findings, print_json, print_table, say
 from core.errors import ConfigurationProblem
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def validate(file: File = DEFAULT, as_json: AsJson = False) -> None:
         print_json({"ok": not reading.problems, "problems": [asdict(problem) for problem in reading.problems]})
         raise typer.Exit(USAGE if reading.problems else OK)
     settings = reading.required()
-    typer.echo(f"{file}: all is well ({len(settings.connections)} connections, {len(settings.flows)} flows).")
+    say(f"{file}: all is well ({len(settings.connections)} connections, {len(settings.flows)} flows).")
 
 
 def show(file: File = DEFAULT, as_json: AsJson = False) -> None:
@@ -121,15 +121,13 @@ def init(
         text, reading = setup.added(file, setup.table("connection", values), setup.table("flow", way))
     setup.connection(reading, name)
     file.write_text(text, encoding="utf-8")
-    typer.echo(f"{file}: added the connection {name}" + (f" and the flow {way['name']}." if way else "."))
+    say(f"{file}: added the connection {name}" + (f" and the flow {way['name']}." if way else "."))
     for variable in exports:
-        typer.echo(f"export {variable}=...   # the secret itself, in the environment of Orderwire")
+        say(f"export {variable}=...   # the secret itself, in the environment of Orderwire")
     if way is not None:
         name = way["name"]
-        typer.echo(
-            f"{name} begins in rehearsal: nothing is written before `orderwire flow live {name}` (docs/going-live.md)."
-        )
-    typer.echo("What to do next: `orderwire check`, then `orderwire up`.")
+        say(f"{name} begins in rehearsal: nothing is written before `orderwire flow live {name}` (docs/going-live.md).")
+    say("What to do next: `orderwire check`, then `orderwire up`.")
 
 
 def _ask(question: str, default: str | None = None, *, hidden: bool = False) -> str:
@@ -145,5 +143,5 @@ def _test(name: str, found: Sequence[Finding]) -> None:
     if not any(finding.level == "problem" for finding in found):
         return
     if not (sys.stdin.isatty() and typer.confirm("There are problems. Write the configuration all the same?")):
-        typer.echo("Nothing was written. What to do: mend the problems, or use --no-test.", err=True)
+        say("Nothing was written. What to do: mend the problems, or use --no-test.", err=True)
         raise typer.Exit(PROBLEM)

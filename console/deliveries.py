@@ -10,7 +10,7 @@ import typer
 from console.care import span
 from console.noting import note
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context, open_ledger
-from console.output import print_findings, print_json, print_table
+from console.output import print_findings, print_json, print_table, say
 from core.errors import ConfigurationProblem
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def _mend(context: Context, *, ask: bool, quiet: bool) -> list[tuple[str, Findin
     plans: list[tuple[str, list[Repair]]] = [(name, list(webhooks.plan(context, name))) for name in context.stores]
     plans = [(name, repairs) for name, repairs in plans if repairs]
     if not plans:
-        typer.echo("There is nothing to mend.", err=quiet)
+        say("There is nothing to mend.", err=quiet)
         return []
     for name, repairs in plans:
         for repair in repairs:
-            typer.echo(f"{name}, {repair.subject}: {repair.message}", err=quiet)
+            say(f"{name}, {repair.subject}: {repair.message}", err=quiet)
     if ask and not _agreed():
         return []
     found = []
@@ -135,7 +135,7 @@ def gaps(
     if rows:
         print_table(("store", "numbers", "what became of them"), rows)
     else:
-        typer.echo("No order number is missing.")
+        say("No order number is missing.")
 
 
 def _stores(settings: Settings, wanted: str) -> list[str]:

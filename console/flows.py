@@ -11,7 +11,7 @@ import typer
 from console.noting import note as noted
 from console.noting import who
 from console.opening import DEFAULT, AsJson, File, load, open_ledger
-from console.output import print_json, print_table, when
+from console.output import print_json, print_table, say, when
 from core.clock import parse_utc
 from core.errors import ConfigurationProblem
 
@@ -68,7 +68,7 @@ def live(
     with open_ledger(settings) as ledger:
         before = ledger.flows.get(known(settings, flow))
         if before.live and not (from_ or any_age):
-            typer.echo(f"{flow} is live already{_from(before)}. What to do: nothing; --from TIME moves its start on.")
+            say(f"{flow} is live already{_from(before)}. What to do: nothing; --from TIME moves its start on.")
             return
         start = None if any_age else moment(from_) if from_ else ledger.clock.now()
         golive.require_later(before, start)
@@ -78,7 +78,7 @@ def live(
         confirm(f"{flow} will create {words} in {_target(settings, flow)}.", yes=yes)
         woken = golive.go_live(ledger, flow, start, by=who(), note=note)
         _noted(ledger, before, note)
-    typer.echo(f"{flow} is live and creates {words}. Looked at now: {_orders(woken)} that waited in rehearsal.")
+    say(f"{flow} is live and creates {words}. Looked at now: {_orders(woken)} that waited in rehearsal.")
 
 
 def _from(state: FlowState) -> str:
@@ -98,16 +98,16 @@ def _tell_rehearsed(ledger: Ledger, settings: Settings, flow: str, start: dateti
     asked, came_in = rehearsals(ledger, flow)
     waiting = report(ledger, settings, one, came_in, start) if came_in and came_in.state == "running" else None
     if waiting is not None and waiting.items:
-        typer.echo(f"What came in since {when(waiting.run.started_at)} UTC: {forecasts.sentence(waiting.forecast)}")
+        say(f"What came in since {when(waiting.run.started_at)} UTC: {forecasts.sentence(waiting.forecast)}")
         if waiting.forecast.too_old.count:
             # Not the oldest order's time: an edit of a very old order came in as well, and stays somebody else's.
             since = f"{waiting.run.started_at:%Y-%m-%dT%H:%M:%S}"
-            typer.echo(f"To create those placed since the rehearsal began as well: --from {since}")
+            say(f"To create those placed since the rehearsal began as well: --from {since}")
     if asked is not None:
         span = report(ledger, settings, one, asked)
-        typer.echo(f"Rehearsed on {when(span.made_at)} UTC, {span.subject}: {forecasts.sentence(span.forecast)}")
+        say(f"Rehearsed on {when(span.made_at)} UTC, {span.subject}: {forecasts.sentence(span.forecast)}")
     elif waiting is None or not waiting.items:
-        typer.echo(
+        say(
             f"WARNING: nothing was rehearsed for {flow}, so nobody knows what would be held. "
             f"What to do first: `orderwire rehearse {flow} --last {LAST}`."
         )
@@ -116,7 +116,7 @@ def _tell_rehearsed(ledger: Ledger, settings: Settings, flow: str, start: dateti
 def _tell_moved(before: FlowState, start: datetime | None) -> None:
     """A flow that was live once keeps its start with `resume`; a new one leaves a gap."""
     if before.start is not None and start is not None and start > before.start:
-        typer.echo(
+        say(
             f"Its start was {when(before.start)} UTC: orders placed between the two that are not carried yet are never created "
             f"then. What to do if they shall be: `orderwire flow resume {before.flow}` instead, which keeps the start."
         )
@@ -133,7 +133,7 @@ def rehearse(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
         golive.take_off(ledger, flow, by=who(), note=note)
         _noted(ledger, before, note)
     back = "resume" if before.changed_at else "live"
-    typer.echo(
+    say(
         f"{flow} is rehearsed: nothing is written, what comes in is planned and kept. "
         f"What to do next: `orderwire rehearse {flow} --show`; `orderwire flow {back} {flow}` when you are ready."
     )
@@ -149,7 +149,7 @@ def pause(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
         before = ledger.flows.get(known(settings, flow))
         golive.pause(ledger, flow, by=who(), note=note)
         _noted(ledger, before, note)
-    typer.echo(
+    say(
         f"{flow} is paused: what comes in is kept and waits; every process follows within a second. "
         f"What to do next: `orderwire flow resume {flow}`."
     )
@@ -166,9 +166,7 @@ def resume(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
         woken = golive.resume(ledger, flow, by=who(), note=note)
         _noted(ledger, before, note)
         state = ledger.flows.get(flow)
-    typer.echo(
-        f"{flow} is live again{_from(state)}." + (f" Looked at now: {_orders(woken)} that waited." if woken else "")
-    )
+    say(f"{flow} is live again{_from(state)}." + (f" Looked at now: {_orders(woken)} that waited." if woken else ""))
 
 
 def _noted(ledger: Ledger, before: FlowState, note: str) -> None:

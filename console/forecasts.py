@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import typer
+from typing import TYPE_CHECKING, Final
 
 from console.care import span
-from console.output import print_table, when
-from core.cells import harmless
-from core.clock import parse_utc
+from console.output import print_table, say, when
 from core.money import show
+from pipelines.reports import Report
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from ledger.runs import Item, RunView
     from pipelines.forecast import Forecast, Group, Pile
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -46,43 +37,6 @@ GAPS: Final = {
     "untaxed": ("Products without the tax that their lines carry", "article"),
     "unmapped": ("Owners, methods and statuses without a mapping", "what"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One rehearsal of one flow."""
-
-    flow: str
-    source: str
-    target: str
-    run: RunView
-    forecast: Forecast
-    items: Sequence[Item]
-
-    @property
-    def standing(self) -> bool:
-        """Of what came in by itself, not of a span that somebody named."""
-        return bool(self.run.options.get("standing"))
-
-    @property
-    def subject(self) -> str:
-        """Which orders it is about."""
-        if self.standing:
-            return f"what came in from {self.source} since {when(self.run.started_at)} UTC"
-        since, until = (parse_utc(str(self.run.options[name])) for name in ("since", "until"))
-        return f"orders of {self.source} placed from {when(since)} to {when(until)} UTC"
-
-    @property
-    def unfinished(self) -> str:
-        """Why it is not the whole truth; "" if it is."""
-        if self.run.state == "stopped":
-            return f"It was stopped before its end: {self.run.summary.partition(' What to do:')[0]}"
-        return "" if self.standing or self.run.state == "done" else "It has not come to its end."
-
-    @property
-    def made_at(self) -> datetime:
-        """When it came to its end, or last noted something."""
-        return self.run.ended_at or self.run.updated_at
 
 
 def cost(found: Forecast) -> str:
@@ -114,9 +68,9 @@ def _in_brackets(pile: Pile) -> str:
 def tell(report: Report) -> None:
     """Print it."""
     found = report.forecast
-    typer.echo(f"\n{report.flow}: {report.subject}")
+    say(f"\n{report.flow}: {report.subject}")
     if report.unfinished:
-        typer.echo(report.unfinished)
+        say(report.unfinished)
     rows = [(WORDS[name], _count(pile), money(pile.money)) for name, pile in _piles(found)]
     print_table(("", "orders", "money"), [*rows, ("all", _count(found.orders), money(found.orders.money))])
     _tell_groups("Would be held", ("reason", "orders", "money", "for example"), found.held.sorted, reasons=True)
@@ -124,8 +78,8 @@ def tell(report: Report) -> None:
     for name, (title, column) in GAPS.items():
         _tell_groups(title, (column, "orders", "money", "for example"), getattr(found, name).sorted)
     who = found.customers
-    typer.echo(f"\nCustomers: {who['found']} orders of known ones, {who['new']} new ones, {who['doubtful']} doubtful.")
-    typer.echo(f"Cost: {cost(found)}.")
+    say(f"\nCustomers: {who['found']} orders of known ones, {who['new']} new ones, {who['doubtful']} doubtful.")
+    say(f"Cost: {cost(found)}.")
 
 
 def _piles(found: Forecast) -> list[tuple[str, Pile]]:
@@ -136,11 +90,11 @@ def _piles(found: Forecast) -> list[tuple[str, Pile]]:
 def _tell_groups(title: str, columns: Sequence[str], groups: Sequence[Group], *, reasons: bool = False) -> None:
     if not groups:
         return
-    typer.echo(f"\n{title}:")
+    say(f"\n{title}:")
     rows = [(one.name, _count(one.pile), money(one.pile.money), _examples(one, reasons)) for one in groups[:SHOWN]]
     print_table(columns, rows)
     if len(groups) > SHOWN:
-        typer.echo(f"... and {len(groups) - SHOWN} more: `--html FILE` or `--json FILE` has them all.")
+        say(f"... and {len(groups) - SHOWN} more: `--html FILE` or `--json FILE` has them all.")
 
 
 def _count(pile: Pile) -> str:
@@ -151,51 +105,6 @@ def _examples(group: Group, reasons: bool) -> str:
     if reasons:
         return "\n".join(f"{', '.join(orders)}: {text}" for text, orders in group.reasons)
     return ", ".join(order for order, _ in group.samples)
-
-
-# -- programs ------------------------------------------------------------------------------------------------------
-
-
-def as_json(report: Report) -> str:
-    """Everything, amounts as exact text, times as ISO 8601 UTC."""
-    run = report.run
-    value = {
-        "flow": report.flow,
-        "source": report.source,
-        "target": report.target,
-        "run": {"id": run.id, "state": run.state, "options": run.options, "started_at": run.started_at.isoformat()},
-        "forecast": report.forecast.as_json(),
-        "orders": [_facts(item) for item in report.items],
-    }
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
-
-
-def _facts(item: Item) -> dict[str, Any]:
-    named = ("key", "number", "verdict", "amount", "currency", "error_class", "reason")
-    return {name: getattr(item, name) for name in named} | dict(item.facts)
-
-
-def as_csv(report: Report) -> str:
-    """One line an order, safe to open in a spreadsheet: no cell of somebody's text begins a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    writer.writerows(map(harmless, _row(item)) for item in report.items)
-    return out.getvalue()
-
-
-COLUMNS: Final = (
-    "key", "order", "placed", "verdict", "amount", "currency", "class", "reason", "customer", "writes", "unknown_skus",
-    "untaxed", "unmapped",
-)  # fmt: skip
-
-
-def _row(item: Item) -> list[str]:
-    facts = item.facts
-    lists = ("writes", "unknown_skus", "untaxed", "unmapped")
-    first = [item.key, item.number, str(facts.get("placed", "")), item.verdict, item.amount, item.currency]
-    then = [item.error_class, item.reason, str(facts.get("customer", ""))]
-    return [*first, *then, *("; ".join(map(str, facts.get(name, ()))) for name in lists)]
 
 
 # -- people --------------------------------------------------------------------------------------------------------

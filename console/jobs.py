@@ -10,7 +10,7 @@ import typer
 
 from console.noting import note
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_ledger
-from console.output import print_json, print_table, when
+from console.output import print_json, print_table, say, when
 from core.errors import ConfigurationProblem, OrderwireError
 from core.keys import Key
 
@@ -69,9 +69,9 @@ def show(job: JobId, file: File = DEFAULT, as_json: AsJson = False) -> None:
     facts = asdict(view) | {"warnings": "\n".join(view.warnings)}
     print_table(("job", str(job)), [(name, str(value)) for name, value in facts.items() if str(value)])
     for title, rows in (("attempts", attempts), ("deliveries", events), ("links", link_rows)):
-        typer.echo(f"\n{title}: {len(rows)}")
+        say(f"\n{title}: {len(rows)}")
         for row in rows:
-            typer.echo("  " + ", ".join(f"{key}={value}" for key, value in row.items() if value not in ("", None, [])))
+            say("  " + ", ".join(f"{key}={value}" for key, value in row.items() if value not in ("", None, [])))
 
 
 def retry(jobs: Annotated[list[int], typer.Argument(help="Numbers of jobs.")], file: File = DEFAULT) -> None:
@@ -110,9 +110,9 @@ def _each(
         if change(job):
             was = before[job]
             note(ledger, action, f"job/{job}", number=was.number, flow=was.flow, was=was.state, **facts)
-            typer.echo(f"Job {job} {done}.")
+            say(f"Job {job} {done}.")
         else:
             failed += 1
-            typer.echo(f"Job {job} is {_job(ledger, job).state} and cannot be changed now.", err=True)
+            say(f"Job {job} is {_job(ledger, job).state} and cannot be changed now.", err=True)
     if failed:
         raise typer.Exit(PROBLEM)

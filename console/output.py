@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from core.visible import visible, visible_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,18 +28,25 @@ def console(*, errors: bool = False) -> Console:
 
 def print_json(value: Any) -> None:
     """One JSON document."""
-    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(visible_json(json.dumps(value, default=str, ensure_ascii=False, indent=2)) + "\n")
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """One sentence or more on standard output (or error). What a customer wrote moves no cursor and colours nothing."""
+    import typer
+
+    typer.echo(visible(text), err=err)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns under their titles; text that is too long goes on in the next line."""
+    """Columns under their titles; text that is too long goes on in the next line. Nobody's text moves the cursor."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(visible, row))
     console().print(table)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from console.noting import actor
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_ledger
-from console.output import print_json, print_table, when
+from console.output import print_json, print_table, say, when
 from core.errors import ConfigurationProblem
 from core.rights import Role
 
@@ -42,9 +42,7 @@ def tell_first_link(ledger: Ledger, at: str) -> None:
     """While nobody can log in: how the first user begins. Anybody with the link becomes it, so it is good for a day, once."""
     token = ledger.people.first_link()
     if token:
-        typer.echo(
-            f"The first user: {_openable(at)}/welcome/{token}   (good for 24 hours, once; makes an administrator)"
-        )
+        say(f"The first user: {_openable(at)}/welcome/{token}   (good for 24 hours, once; makes an administrator)")
 
 
 @people_app.command("list")
@@ -56,7 +54,7 @@ def list_people(file: File = DEFAULT, as_json: AsJson = False) -> None:
         print_json([{"name": p.name, "email": p.email, "role": p.role, "state": _state(p)} for p in found])
         return
     if not found:
-        typer.echo("There is nobody yet. What to do: `orderwire people link` shows how the first user begins.")
+        say("There is nobody yet. What to do: `orderwire people link` shows how the first user begins.")
         return
     print_table(("name", "e-mail", "role", ""), [(p.name, p.email, p.role.value, _state(p)) for p in found])
 
@@ -96,8 +94,8 @@ def link(
 
 
 def _tell_link(settings: Settings, person: Person, token: str) -> None:
-    typer.echo(f"Link for {person.name}, good for 24 hours, once: {address(settings)}/welcome/{token}")
-    typer.echo("Behind a proxy put its address in the place of this machine's.")
+    say(f"Link for {person.name}, good for 24 hours, once: {address(settings)}/welcome/{token}")
+    say("Behind a proxy put its address in the place of this machine's.")
 
 
 @people_app.command()
@@ -106,7 +104,7 @@ def role(name: Name, role: RoleName, file: File = DEFAULT) -> None:
     with open_ledger(load(file, with_secrets=False)) as ledger:
         person = _known(ledger, name)
         ledger.people.set_role(person.id, _role(role), by=actor())
-    typer.echo(f"{person.name} is {role} now.")
+    say(f"{person.name} is {role} now.")
 
 
 @people_app.command()
@@ -115,7 +113,7 @@ def disable(name: Name, file: File = DEFAULT) -> None:
     with open_ledger(load(file, with_secrets=False)) as ledger:
         person = _known(ledger, name)
         ledger.people.set_disabled(person.id, True, by=actor())
-    typer.echo(f"{person.name} is shut out. `orderwire people enable {person.name}` lets them in again.")
+    say(f"{person.name} is shut out. `orderwire people enable {person.name}` lets them in again.")
 
 
 @people_app.command()
@@ -124,7 +122,7 @@ def enable(name: Name, file: File = DEFAULT) -> None:
     with open_ledger(load(file, with_secrets=False)) as ledger:
         person = _known(ledger, name)
         ledger.people.set_disabled(person.id, False, by=actor())
-    typer.echo(f"{person.name} may come in again.")
+    say(f"{person.name} may come in again.")
 
 
 def _known(ledger: Ledger, name: str) -> Person:
@@ -174,12 +172,10 @@ def _verify(ledger: Ledger, known: str) -> None:
         raise typer.BadParameter("--known is NUMBER:HASH as --verify showed it")
     verdict = ledger.audit.verify((int(number), hash_) if known else None)
     if not verdict.intact:
-        typer.echo(
+        say(
             f"The audit is not what was written: {verdict.problem}. What to do: find out who may write into the database, and "
             "compare with a backup.",
             err=True,
         )
         raise typer.Exit(PROBLEM)
-    typer.echo(
-        f"{verdict.count} rows, every hash is right. The last one, to be kept elsewhere: {verdict.last}:{verdict.hash}"
-    )
+    say(f"{verdict.count} rows, every hash is right. The last one, to be kept elsewhere: {verdict.last}:{verdict.hash}")

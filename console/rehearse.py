@@ -16,16 +16,16 @@ from console.care import seconds
 from console.flows import known, moment
 from console.noting import who
 from console.opening import DEFAULT, PROBLEM, File, load, open_context, open_ledger
-from console.output import console
+from console.output import console, say
 from core.errors import ConfigurationProblem
 
 if TYPE_CHECKING:
-    from console.forecasts import Report
     from core.settings import FlowSettings, Settings
     from ledger import Ledger
     from ledger.runs import RunView
     from pipelines.context import Context
     from pipelines.rehearse import Span
+    from pipelines.reports import Report
 
 LAST: Final = "30d"
 STDOUT: Final = "-"
@@ -105,7 +105,7 @@ def _askable(context: Context, flows: list[FlowSettings], named: str) -> list[Fl
         except ConfigurationProblem as problem:
             if named or len(flows) == 1:
                 raise
-            typer.echo(problem.message, err=True)
+            say(problem.message, err=True)
         else:
             found.append(flow)
     return found
@@ -174,28 +174,24 @@ def report(
     ledger: Ledger, settings: Settings, flow: FlowSettings, run: RunView, start: datetime | None = None
 ) -> Report:
     """Everything about one run. `start`: what is older would not be created."""
-    from console.forecasts import Report
-    from pipelines.forecast import forecast
-    from pipelines.rehearse import items
+    from pipelines import reports
 
-    target = settings.connection(flow.target)
-    found = list(items(ledger, run))
-    sums = forecast(found, rate=target.rate, burst=target.at_once, start=start)
-    return Report(flow.name, flow.source, flow.target, run, sums, found)
+    return reports.report(ledger, flow, settings.connection(flow.target), run, start)
 
 
-def _present(reports: list[Report], files: Files) -> bool:
+def _present(found: list[Report], files: Files) -> bool:
     """Print, and write what is wanted (of the first: the one that was asked for). Whether something would be held."""
     from console import forecasts
+    from pipelines import reports
 
-    writers = ((files.json, forecasts.as_json), (files.csv, forecasts.as_csv), (files.html, forecasts.as_html))
+    writers = ((files.json, reports.as_json), (files.csv, reports.as_csv), (files.html, forecasts.as_html))
     for name, make in writers:
         if name:
-            _write(name, make(reports[0]), mark=make is forecasts.as_csv)
+            _write(name, make(found[0]), mark=make is reports.as_csv)
     if not files.quiet:
-        for one in reports:
+        for one in found:
             forecasts.tell(one)
-    return any(one.forecast.hold.count for one in reports)
+    return any(one.forecast.hold.count for one in found)
 
 
 def _write(name: str, text: str, *, mark: bool) -> None:
@@ -209,4 +205,4 @@ def _write(name: str, text: str, *, mark: bool) -> None:
         raise ConfigurationProblem(
             f"{name} cannot be written ({error.strerror}). What to do: name another file; `--show` needs no new rehearsal."
         ) from None
-    typer.echo(f"{name} is written.", err=True)
+    say(f"{name} is written.", err=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console import answers, sheets
+from console import sheets
 from console.noting import note as noted
 from console.noting import who
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context, open_ledger
-from console.output import print_json, print_table, when
+from console.output import print_json, print_table, say, when
 from core.errors import ConfigurationProblem, OrderwireError
 
 if TYPE_CHECKING:
@@ -48,14 +48,12 @@ def list_reviews(
         print_json([_fields(one) for one in found])
         return
     if not found:
-        typer.echo("Nothing was decided yet." if decided else "No question is open.")
+        say("Nothing was decided yet." if decided else "No question is open.")
         return
     last = "decided" if decided else "candidates (score)"
     print_table(("id", "kind", "what", last), [_row(one) for one in found])
     if not decided:
-        typer.echo(
-            "What to do: `orderwire review show ID`, then `orderwire review decide ID link REMOTE` or `... new`."
-        )
+        say("What to do: `orderwire review show ID`, then `orderwire review decide ID link REMOTE` or `... new`.")
 
 
 def _kind(kind: str) -> str:
@@ -90,15 +88,13 @@ def show(review: Id, file: File = DEFAULT, as_json: AsJson = False) -> None:
     if as_json:
         print_json(_fields(one))
         return
-    typer.echo(f"{one.kind} {one.key} ({one.target}): {one.label}")
+    say(f"{one.kind} {one.key} ({one.target}): {one.label}")
     rows = [(c.id, c.number, c.label, str(c.score), "; ".join(c.reasons)) for c in one.candidates]
     print_table(("id", "number", "is", "score", "why"), rows)
     if one.decided:
-        typer.echo(f"Decided: {_row(one)[3]}{'. ' + one.note if one.note else ''}")
+        say(f"Decided: {_row(one)[3]}{'. ' + one.note if one.note else ''}")
     else:
-        typer.echo(
-            f"What to do: `orderwire review decide {one.id} link ID`, or `orderwire review decide {one.id} new`."
-        )
+        say(f"What to do: `orderwire review decide {one.id} link ID`, or `orderwire review decide {one.id} new`.")
 
 
 @review_app.command()
@@ -119,12 +115,13 @@ def decide(
     with open_ledger(load(file, with_secrets=False)) as ledger:
         one = work.decide(ledger, review, "link" if decision == "link" else "new", remote, by=who(), note=note)
         _noted(ledger, one)
-    typer.echo(f"{one.label}: {work.in_words(one)}. `orderwire review undo {one.id}` takes it back.")
+    say(f"{one.label}: {work.in_words(one)}. `orderwire review undo {one.id}` takes it back.")
 
 
 def _noted(ledger: Ledger, one: Review) -> None:
-    facts = {"record": one.key, "decision": one.decision, "remote": one.remote_id, "note": one.note}
-    noted(ledger, "review.decide", f"review/{one.id}", **facts)
+    from pipelines import review as work
+
+    noted(ledger, "review.decide", f"review/{one.id}", **work.facts_of(one))
 
 
 @review_app.command()
@@ -135,7 +132,7 @@ def undo(review: Id, file: File = DEFAULT) -> None:
     with open_context(load(file)) as context:
         one = work.undo(context, review, by=who())
         noted(context.ledger, "review.undo", f"review/{one.id}", record=one.key)
-    typer.echo(f"{one.label} is open again.")
+    say(f"{one.label} is open again.")
 
 
 @review_app.command()
@@ -145,6 +142,8 @@ def export(
     file: File = DEFAULT,
 ) -> None:
     """Write the open questions into a file: a table whose column `decision` is to be filled in, or a page."""
+    from pipelines import answers
+
     make = {".csv": answers.as_csv, ".html": as_html}.get(target.suffix.lower())
     if make is None:
         raise ConfigurationProblem(
@@ -159,9 +158,9 @@ def export(
         raise ConfigurationProblem(
             f"{target} cannot be written ({error.strerror}). What to do: name another file."
         ) from None
-    typer.echo(f"{len(found)} questions are in {target}.")
+    say(f"{len(found)} questions are in {target}.")
     if make is answers.as_csv and found:
-        typer.echo(
+        say(
             "What to do: write link beside the candidate that it is, or new where it is none; then "
             f"`orderwire review import {target}`."
         )
@@ -175,6 +174,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Carry out what was decided in a table. Lines that are wrong are listed and left out. Exit code 1: there were some."""
+    from pipelines import answers
     from pipelines import review as work
 
     lines = sheets.read(source)
@@ -193,9 +193,9 @@ def import_(
         print_json({"good": len(found.good), "decided": done, "open": found.left_open, "bad": bad})
     else:
         for line, reason in found.bad:
-            typer.echo(f"Line {line}: {reason}")
+            say(f"Line {line}: {reason}")
         what = f"{len(found.good)} could be decided" if dry_run else f"{done} decided"
-        typer.echo(f"{what}, {found.left_open} left open, {len(found.bad)} lines wrong.")
+        say(f"{what}, {found.left_open} left open, {len(found.bad)} lines wrong.")
     if found.bad:
         raise typer.Exit(PROBLEM)
 

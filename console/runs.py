@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv as tables
-import io
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,15 +15,14 @@ import typer
 from console.flows import confirm
 from console.noting import note, who
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context, open_ledger
-from console.output import console, print_json, print_table, when
-from core.cells import harmless
+from console.output import console, print_json, print_table, say, when
 from core.errors import ConfigurationProblem
 from core.money import show as money
 
 if TYPE_CHECKING:
     from core.settings import FlowSettings
     from ledger import Ledger
-    from ledger.runjobs import Ended, JobEnd
+    from ledger.runjobs import Ended
     from ledger.runs import Item, RunView
     from pipelines.context import Context
 
@@ -34,9 +31,6 @@ runs_app = typer.Typer(
 )
 Number = Annotated[int, typer.Argument(help="The run's number, as `runs list` shows it.", metavar="RUN")]
 SHOWN: Final = 20
-_OURS: Final = ("backfill",)
-"""Kinds whose records have jobs that tell what became of them."""
-COLUMNS: Final = ("key", "number", "verdict", "amount", "currency", "job", "reason", "class", "facts")
 
 
 @runs_app.command("list")
@@ -48,10 +42,12 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first: what was asked for, when, and how far it is."""
+    from pipelines.reports import run_facts
+
     with open_ledger(load(file, with_secrets=False)) as ledger:
         found = ledger.runs.list(kind=kind, flow=flow, limit=limit)
     if as_json:
-        print_json([_as_dict(run) for run in found])
+        print_json([run_facts(run) for run in found])
         return
     rows = [
         (str(run.id), run.kind, run.flow, run.state, when(run.started_at), run.by, _asked(run), run.summary)
@@ -70,58 +66,27 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one run: number and money by what became of its records, and why some are held."""
+    from pipelines import reports
+
     with open_ledger(load(file, with_secrets=False)) as ledger:
         view = ledger.runs.get(run)
         if view is None:
             raise ConfigurationProblem(f"There is no run {run}. What to do: see `orderwire runs list`.")
         if csv:
-            _write(csv, as_csv(pairs(ledger, view)))
+            _write(csv, reports.records_csv(reports.pairs(ledger, view)))
         if as_json:
             print_json(as_dict(ledger, view))
         elif csv != "-":
             tell(ledger, view)
 
 
-def pairs(ledger: Ledger, run: RunView) -> Iterator[tuple[Item, JobEnd | None]]:
-    """A run's records, each with the job that carries it as it stands now."""
-    from ledger.runjobs import RunJobs
-
-    after = ""
-    while page := ledger.runs.items(run.id, after=after):
-        jobs = RunJobs(ledger.db).of_keys(run.flow, [item.key for item in page]) if run.kind in _OURS else {}
-        yield from ((item, jobs.get(item.key)) for item in page)
-        after = page[-1].key
-
-
-def sums(ledger: Ledger, run: RunView) -> Sequence[Ended]:
-    """Number and money by verdict, and by how the jobs stand."""
-    from ledger.runjobs import ends
-
-    return ends(pairs(ledger, run))
-
-
 def as_dict(ledger: Ledger, run: RunView) -> dict[str, Any]:
     """For programs."""
     from dataclasses import asdict
 
-    return {**_as_dict(run), "sums": [asdict(one) for one in sums(ledger, run)]}
+    from pipelines import reports
 
-
-def _as_dict(run: RunView) -> dict[str, Any]:
-    names = (
-        "id",
-        "kind",
-        "flow",
-        "state",
-        "options",
-        "counts",
-        "summary",
-        "by",
-        "started_at",
-        "updated_at",
-        "ended_at",
-    )
-    return {name: getattr(run, name) for name in names}
+    return {**reports.run_facts(run), "sums": [asdict(one) for one in reports.sums(ledger, run)]}
 
 
 def _asked(run: RunView) -> str:
@@ -130,25 +95,28 @@ def _asked(run: RunView) -> str:
 
 def tell(ledger: Ledger, run: RunView) -> None:
     """For people."""
-    typer.echo(f"Run {run.id}: {run.kind} of {run.flow}, {run.state}, begun {when(run.started_at)} UTC. {run.summary}")
-    found = sums(ledger, run)
-    rows = [(one.verdict, *_job(run, one), str(one.count), _money([one])) for one in found]
-    print_table(("verdict", *(("job", "class") if run.kind in _OURS else ()), "number", "money"), rows)
+    from pipelines import reports
+
+    ours = run.kind in reports.OURS
+    say(f"Run {run.id}: {run.kind} of {run.flow}, {run.state}, begun {when(run.started_at)} UTC. {run.summary}")
+    found = reports.sums(ledger, run)
+    rows = [(one.verdict, *(_job(one) if ours else ()), str(one.count), _money([one])) for one in found]
+    print_table(("verdict", *(("job", "class") if ours else ()), "number", "money"), rows)
     held = [one for one in found if one.state == "held"]
     if held:
-        typer.echo("\nHeld:")
+        say("\nHeld:")
         print_table(
             ("class", "number", "money", "for example", "why"),
             [(one.error_class, str(one.count), _money([one]), one.number, one.reason) for one in held],
         )
-    kept = [item for item, _ in pairs(ledger, run) if item.verdict == "kept"]
+    kept = [item for item, _ in reports.pairs(ledger, run) if item.verdict == "kept"]
     if kept:
-        typer.echo("\nKept:")
+        say("\nKept:")
         tell_kept(kept)
 
 
-def _job(run: RunView, one: Ended) -> tuple[str, ...]:
-    return (one.state or "none yet", one.error_class) if run.kind in _OURS else ()
+def _job(one: Ended) -> tuple[str, str]:
+    return one.state or "none yet", one.error_class
 
 
 def _money(found: Iterable[Ended]) -> str:
@@ -168,20 +136,6 @@ def words(found: Sequence[Ended]) -> str:
         f"{count} {verdict} ({_money(one for one in found if one.verdict == verdict) or 'no money'})"
         for verdict, count in sorted(kinds.items())
     )
-
-
-def as_csv(found: Iterable[tuple[Item, JobEnd | None]]) -> str:
-    """A table that no spreadsheet takes for formulas."""
-    text = io.StringIO()
-    writer = tables.writer(text)
-    writer.writerow(COLUMNS)
-    for item, job in found:
-        facts = "; ".join(f"{name}={value}" for name, value in item.facts.items())
-        reason = job.reason if job is not None and job.reason else item.reason
-        state, kind = (job.state, job.error_class) if job is not None else ("", item.error_class)
-        first = map(harmless, (item.key, item.number, item.verdict))
-        writer.writerow([*first, item.amount, *map(harmless, (item.currency, state, reason, kind, facts))])
-    return text.getvalue()
 
 
 def _write(name: str, text: str) -> None:
@@ -249,10 +203,10 @@ def _tell_undone(items: Sequence[Item], *, dry_run: bool) -> None:
     print_table(("record", "", "number"), sorted(rows))
     kept = [item for item in items if item.verdict == "kept"]
     if kept:
-        typer.echo("\nKept. What to do: see each of them over there; delete it by hand if it is to go.")
+        say("\nKept. What to do: see each of them over there; delete it by hand if it is to go.")
         tell_kept(kept[:SHOWN])
         if len(kept) > SHOWN:
-            typer.echo(f"and {len(kept) - SHOWN} more; `orderwire runs show` lists all with --csv.")
+            say(f"and {len(kept) - SHOWN} more; `orderwire runs show` lists all with --csv.")
 
 
 def tell_kept(kept: Sequence[Item]) -> None:

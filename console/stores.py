@@ -11,7 +11,7 @@ from console import runs
 from console.flows import confirm, moment
 from console.noting import note, who
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_context
-from console.output import print_json
+from console.output import print_json, say
 from core.errors import ConfigurationProblem, OrderwireError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def fetch(
     if not jobs:
         message = f"{connection} has no order {number}, or no flow wants it."
         raise OrderwireError(f"{message} What to do: look at the number there, and at the flows.")
-    typer.echo(f"Order {number} was fetched. What to do next: `orderwire jobs show {jobs[0]}`.")
+    say(f"Order {number} was fetched. What to do next: `orderwire jobs show {jobs[0]}`.")
 
 
 def _must_be_store(context: Context, names: Sequence[str]) -> None:
@@ -109,7 +109,7 @@ def _ready(context: Context, flows: Sequence[FlowSettings], wanted: Wanted, *, w
     for one in flows:
         work.require_ready(context, one, wanted, without_adopt=without_adopt)
         if not context.ledger.flows.get(one.name).live:
-            typer.echo(f"{one.name} is not live: its orders are only rehearsed, nothing is written.", err=True)
+            say(f"{one.name} is not live: its orders are only rehearsed, nothing is written.", err=True)
 
 
 def _survey(context: Context, flow: FlowSettings, wanted: Wanted) -> tuple[Ended, ...]:
@@ -124,7 +124,7 @@ def _tell_survey(found: Mapping[str, tuple[Ended, ...]], *, as_json: bool) -> No
         print_json({name: {"dry_run": True, "found": runs.facts_of(sums)} for name, sums in found.items()})
         return
     for name, sums in found.items():
-        typer.echo(f"{name}: {runs.words(sums) or 'no orders were placed then'}. Nothing was stored.")
+        say(f"{name}: {runs.words(sums) or 'no orders were placed then'}. Nothing was stored.")
 
 
 def _confirm_creation(context: Context, found: Mapping[str, tuple[Ended, ...]], *, yes: bool) -> None:
@@ -148,14 +148,16 @@ def _backfill_one(context: Context, flow: FlowSettings, wanted: Wanted, *, wait:
 
 def _tell_runs(context: Context, done: Sequence[RunView], *, as_json: bool, wait: bool) -> bool:
     """Whether something was held, as far as it was waited for."""
+    from pipelines import reports
+
     if as_json:
         print_json({run.flow: runs.as_dict(context.ledger, run) for run in done})
     for run in () if as_json else done:
         if wait:
             runs.tell(context.ledger, run)
         else:
-            typer.echo(f"{run.flow}: {run.summary} What to do next: `orderwire runs show {run.id}`.")
-    return wait and any(one.state == "held" for run in done for one in runs.sums(context.ledger, run))
+            say(f"{run.flow}: {run.summary} What to do next: `orderwire runs show {run.id}`.")
+    return wait and any(one.state == "held" for run in done for one in reports.sums(context.ledger, run))
 
 
 def db_upgrade(file: File = DEFAULT) -> None:
@@ -167,6 +169,6 @@ def db_upgrade(file: File = DEFAULT) -> None:
     try:
         before = migrate.current(ledger.db)
         migrate.upgrade(ledger.db)
-        typer.echo(f"The database's schema is {migrate.current(ledger.db)} (it was {before or 'empty'}).")
+        say(f"The database's schema is {migrate.current(ledger.db)} (it was {before or 'empty'}).")
     finally:
         ledger.close()

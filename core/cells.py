@@ -7,13 +7,18 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from core.visible import visible
+
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
 """What a spreadsheet takes for the beginning of a formula (tab and line ends hide one; the wide signs are read alike)."""
 _GUARD: Final = "'"
 
 
 def harmless(cell: str) -> str:
-    """The cell with a mark in front where it would begin a formula, or begins with that mark already."""
+    """The cell with a mark in front where it would begin a formula, or begins with that mark already; characters that act
+    instead of being read are written as escapes (line ends of all kinds are fine within quotes).
+    """
+    cell = "\r".join(map(visible, cell.split("\r")))
     return f"{_GUARD}{cell}" if cell.startswith((*_FORMULA, _GUARD)) else cell
 
 

@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from core.redaction import redact_all
+from core.visible import in_one_line, visible, visible_json
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 # What these say at "info" is one line a request with the whole address; our own lines say it better.
@@ -41,6 +42,23 @@ def correlated(correlation_id: str = "", **fields: str) -> Iterator[str]:
 def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     redacted = redact_all(dict(event))
     return redacted if isinstance(redacted, dict) else event
+
+
+def _harmless(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """For a terminal: no text of somebody else begins a line or moves the cursor. Tracebacks keep their lines."""
+    lines = ("exception", "stack")
+    return {
+        name: (visible if name in lines else in_one_line)(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
+
+
+def _json(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    text = _JSON(logger, method, event)
+    return visible_json(text if isinstance(text, str) else text.decode())
+
+
+_JSON: Final = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
 
 
 def _shared() -> list[Processor]:
@@ -89,7 +107,7 @@ def _formatter(*, json: bool, colors: bool) -> logging.Formatter:
         _redact,
     ]
     if json:
-        final.append(structlog.processors.JSONRenderer(ensure_ascii=False, default=str))
+        final.append(_json)
     else:
-        final.append(structlog.dev.ConsoleRenderer(colors=colors))
+        final += [_harmless, structlog.dev.ConsoleRenderer(colors=colors)]
     return structlog.stdlib.ProcessorFormatter(processors=final, foreign_pre_chain=_shared())

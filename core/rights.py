@@ -40,6 +40,8 @@ class Right(StrEnum):
     """Answer what only a person can decide."""
     MODE = "mode"
     """Set a flow live, or back to rehearsal."""
+    UNDO = "undo"
+    """Delete in a target what a run created."""
     EXPORT = "export"
     REVEAL = "reveal"
     """What was hidden in a kept body: asks for a reason, and is in the audit."""
@@ -47,6 +49,9 @@ class Right(StrEnum):
     """People, their roles and links; the addresses they come from."""
     TOKENS = "tokens"
     SETTINGS = "settings"
+    """Change them."""
+    CONFIGURATION = "see_settings"
+    """The configuration and what it runs on; secrets as references alone."""
 
 
 class Scope(StrEnum):
@@ -69,7 +74,9 @@ LEAST: Final[dict[Right, Role]] = {
     Right.BULK: Role.OPERATOR,
     Right.DECIDE: Role.OPERATOR,
     Right.MODE: Role.OPERATOR,
+    Right.UNDO: Role.ADMIN,
     Right.EXPORT: Role.OPERATOR,
+    Right.CONFIGURATION: Role.OPERATOR,
     Right.REVEAL: Role.ADMIN,
     Right.PEOPLE: Role.ADMIN,
     Right.TOKENS: Role.ADMIN,

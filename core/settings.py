@@ -73,6 +73,28 @@ class WorkerSettings(Section):
     """Seconds between two rounds of the ticker."""
     max_failures: int = Field(default=8, ge=1, le=100)
     """So many failures of its own hold a job."""
+    metrics: str = ""
+    """`address:port` at which `orderwire worker` tells its counts to Prometheus, like 127.0.0.1:9464; empty: nowhere."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _address_and_port(cls, value: str) -> str:
+        if value:
+            address_and_port(value)
+        return value
+
+    @property
+    def metrics_at(self) -> tuple[str, int] | None:
+        """Address and port; None: nowhere."""
+        return address_and_port(self.metrics) if self.metrics else None
+
+
+def address_and_port(text: str) -> tuple[str, int]:
+    """`127.0.0.1:9464` or `[::1]:9464` in its two parts; a port alone is on this machine only. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if not port.isascii() or not port.isdecimal() or not 0 <= int(port) <= 65_535:
+        raise ValueError(f"{text} names no port; write it like 127.0.0.1:9464")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
 class WebSettings(Section):

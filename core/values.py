@@ -1,14 +1,16 @@
-"""Every setting with its value and where it came from, for `config show`."""
+"""Every setting with its value and where it came from, for `config show` and the page of settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from pydantic import BaseModel
 
-from core.config import Reading
+from core.config import Kind, Reading, read
 from core.secrets import SecretRef
 from core.tomllines import Path as KeyPath
 
@@ -20,6 +22,31 @@ class Value:
     path: str
     value: str
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a process was started with. Secrets are references alone."""
+
+    file: Path
+    values: Sequence[Value]
+    digest: str
+
+    @classmethod
+    def of(cls, file: str | Path, kinds: Mapping[str, Kind]) -> Self:
+        """As the file is now."""
+        return cls(Path(file), tuple(values(read(file, kinds, with_secrets=False))), _digest(Path(file)))
+
+    def changed(self) -> bool:
+        """The file says something else by now, and only a restart makes it so."""
+        return _digest(self.file) != self.digest
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def values(reading: Reading) -> list[Value]:

@@ -136,20 +136,21 @@ def backfill(
     wanted: Wanted,
     *,
     by: str = "",
+    run: RunView | None = None,
     progress: Progress = _ignore,
     pause: Pause = time.sleep,
 ) -> RunView:
-    """Take in the orders placed in [since, until), oldest first. An interrupted run of the same options is gone on with.
-    Raises RetryLater when the store is out: the same command goes on later.
+    """Take in the orders placed in [since, until), oldest first. An interrupted run (`run`, else one of the same options) is
+    gone on with. Raises RetryLater when the store is out: the same command goes on later.
     """
     runs, options = context.ledger.runs, wanted.options()
-    run = runs.unfinished("backfill", flow.name, options) or runs.begin("backfill", flow.name, options, by=by)
+    run = run or runs.unfinished("backfill", flow.name, options) or runs.begin("backfill", flow.name, options, by=by)
     runs.resume(run.id)
     feeder = _Feeder(context, flow, wanted, run, progress, pause)
     try:
         feeder.feed()
     except OrderwireError as error:
-        runs.end(run.id, "stopped", error.message)
+        runs.stop(run.id, error.message)
         raise
     runs.end(run.id, "done", feeder.words())
     return runs.get(run.id) or run
@@ -258,6 +259,7 @@ class _Feeder:
     def _note(self, reached: datetime) -> None:
         money = {currency: str(amount) for currency, amount in sorted(self._money.items())}
         counts = {"until": _text(self._until), "orders": self.seen, "verdicts": dict(self._counts), "money": money}
+        counts |= {} if self._total is None else {"total": self._total}
         self._context.ledger.runs.progress(self._run.id, cursor=_text(reached), counts=counts)
 
     def words(self) -> str:

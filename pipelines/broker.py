@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import dramatiq
 import redis
@@ -60,6 +60,10 @@ class Nudger:
         """Ask for a message. False: the broker is away, whoever can should look for work itself."""
         self._flag.set()
         return not self.away
+
+    def standing(self) -> Literal["up", "away"]:
+        """Whether the last message could be sent."""
+        return "away" if self.away else "up"
 
     def close(self) -> None:
         """End the thread."""

@@ -9,21 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, cast
 
+from connectors.roles import Finding
 from core.errors import ConfigurationProblem, OrderwireError
 from core.money import show
 from ledger import Ledger
 from ledger.flows import REHEARSED, FlowState, Mode
 from ledger.jobs import JobView
+from ledger.problems import OUTAGE, Problem
 from ledger.runs import RunView
-from ledger.search import LARGEST_ID, Member, money_of
+from ledger.search import LARGEST_ID, Member, Query, money_of
 from pipelines import bulk, golive
 from pipelines.context import Context
 
 FOR_EVER: Final = 100 * 365 * 86_400.0
 """Seconds of a pause that somebody has to end."""
 LONGEST_REASON: Final = 500
+RESTING: Final = frozenset(
+    {"poll", "parties", "post-check", "compare", "gaps", "webhooks", "silence", "telling", "heartbeat"}
+)
+"""Kinds of schedules that may be paused: those that ask or tell somebody outside, or look for what is odd."""
 
 
 class Action(StrEnum):
@@ -135,11 +141,15 @@ class Desk:
 
     # -- many jobs -------------------------------------------------------------------------------------------------
 
-    def retry_all(self, name: str, members: Sequence[Member], *, actor: str, flow: str = "") -> RunView:
-        """Retry all of these, a few at a time: a bulk action with a name, progress and a stop. Raises Refused for none."""
+    def retry_all(
+        self, name: str, members: Sequence[Member], *, actor: str, flow: str = "", problem: str = ""
+    ) -> RunView:
+        """Retry all of these, a few at a time: a bulk action with a name, progress and a stop. Raises Refused for none.
+        `problem`: the fingerprint, where it is a problem's.
+        """
         if not members:
             raise Refused("Nothing matches any more, so nothing was done. What to do: nothing.")
-        run = bulk.begin(self.ledger, name, members, by=actor, flow=flow)
+        run = bulk.begin(self.ledger, name, members, by=actor, flow=flow, problem=problem)
         money = {currency: show(amount, currency) for currency, amount in money_of(members).items()}
         self.audit.note(
             actor, "bulk.retry", f"bulk/{run.id}", {"name": name, "jobs": len(members), "amounts": list(money.values())}
@@ -149,15 +159,22 @@ class Desk:
         self.bell()
         return self.bulk(run.id)
 
+    def retry_problem(self, problem: Problem, members: Sequence[Member], *, actor: str) -> RunView:
+        """Retry all jobs of a problem; a connection that is out is tried at once. Raises Refused for none."""
+        run = self.retry_all(problem_name(problem), members, actor=actor, flow=problem.flow, problem=problem.id)
+        if problem.error_class == OUTAGE:
+            self.try_connection(problem.target, actor=actor)
+        return run
+
     def bulk(self, run_id: int) -> RunView:
         """A bulk action as it stands. Raises Unknown."""
         run = self.ledger.runs.get(run_id) if 0 < run_id <= LARGEST_ID else None
-        if run is None or run.kind != bulk.KIND:
+        if run is None or run.kind not in bulk.KINDS:
             raise Unknown(f"There is no bulk action {run_id}. What to do: see the audit.")
         return run
 
     def stop_bulk(self, run_id: int, *, actor: str) -> RunView:
-        """Retry no more of them. What was retried already stays retried."""
+        """No more of them. What was retried or skipped already stays so."""
         run = self.bulk(run_id)
         if not bulk.stop(self.ledger, run):
             raise Refused(f"This bulk action is {self.bulk(run_id).state} already. What to do: nothing.")
@@ -190,13 +207,62 @@ class Desk:
         self.audit.note(actor, "connection.try", f"connection/{name}", {})
         self.bell()
 
+    def test_connection(self, context: Context, name: str, *, actor: str) -> list[Finding]:
+        """Ask it whether address, credentials and rights are right: its own findings. Writes nothing over there."""
+        self._known_connection(name)
+        found = look(context, name)
+        problems = [one.subject for one in found if one.level == "problem"]
+        self.audit.note(actor, "connection.test", f"connection/{name}", {"problems": problems} if problems else {})
+        return found
+
+    def ask_connection(self, name: str, polls: Collection[str], *, actor: str) -> list[str]:
+        """Everything that asks it by the clock (of these schedules) is due now; which that is. Raises Refused for nothing."""
+        self._known_connection(name)
+        known = {view.name for view in self.ledger.figures.schedules()}
+        due = [one for one in polls if one in known]
+        if not due:
+            raise Refused(
+                f"Nothing asks {name} by the clock yet. What to do: see that a worker is running, and try again."
+            )
+        for one in due:
+            self.run_schedule(one, actor=actor)
+        return due
+
     def run_schedule(self, name: str, *, actor: str) -> None:
-        """Due at once; it begins within a second or so, in whichever process is first."""
-        if name not in {one.name for one in self.ledger.figures.schedules()}:
-            raise Unknown(f"There is no schedule {name!r}. What to do: see the list of schedules.")
+        """Due at once; it begins within a second or so, in whichever process is first. Raises Refused while it is paused."""
+        if self._paused(name):
+            raise Refused(f"{name} is paused. What to do: resume it, then it runs at once.")
         self.ledger.schedules.run_now(name)
         self.audit.note(actor, "schedule.run", f"schedule/{name}", {})
         self.bell()
+
+    def pause_schedule(self, name: str, seconds: float | None = None, *, actor: str, reason: str = "") -> None:
+        """It does not begin for so long (None: until somebody resumes it). Raises Refused for what Orderwire itself needs."""
+        self._paused(name)
+        if not may_rest(name):
+            raise Refused(
+                f"{name} keeps Orderwire itself going and is never paused. What to do: pause a connection or a flow."
+            )
+        if seconds is not None and not 0 < seconds <= FOR_EVER:
+            raise Refused("A pause lasts longer than no time. What to do: give a number of minutes or hours.")
+        why = reason.strip()[:LONGEST_REASON]
+        self.ledger.schedules.pause(name, FOR_EVER if seconds is None else seconds, by=actor, why=why)
+        self.audit.note(actor, "schedule.pause", f"schedule/{name}", {"seconds": seconds, "reason": why})
+
+    def resume_schedule(self, name: str, *, actor: str) -> None:
+        """The pause ends; what should have run meanwhile runs once, now. Raises Refused where it is not paused."""
+        if not self._paused(name):
+            raise Refused(f"{name} is not paused. What to do: nothing.")
+        self.ledger.schedules.resume(name)
+        self.audit.note(actor, "schedule.resume", f"schedule/{name}", {})
+        self.bell()
+
+    def _paused(self, name: str) -> bool:
+        """Whether this schedule is paused now. Raises Unknown."""
+        for one in self.ledger.figures.schedules():
+            if one.name == name:
+                return one.paused_until is not None and one.paused_until > self.ledger.clock.now()
+        raise Unknown(f"There is no schedule {name!r}. What to do: see the list of schedules.")
 
     def set_flow(
         self,
@@ -223,6 +289,27 @@ class Desk:
         self.bell()
         return after
 
+    def change_flow(
+        self,
+        name: str,
+        mode: Mode,
+        start: datetime | None = None,
+        *,
+        actor: str,
+        note: str = "",
+        any_age: bool = False,
+    ) -> FlowState:
+        """The same for pages and programs: only what makes sense in the present mode. Raises Refused besides."""
+        state = self.ledger.flows.get(name)
+        if mode not in changes_for(state):
+            raise Refused(
+                f"{name} is {state.mode}, so this cannot be done now. What to do: look at the flows again; somebody may have "
+                "changed it."
+            )
+        if mode == "live" and start is not None:
+            golive.require_later(state, start)
+        return self.set_flow(name, mode, start, actor=actor, note=note, any_age=any_age)
+
     def _change_flow(
         self, before: FlowState, mode: Mode, start: datetime | None, *, any_age: bool, actor: str, note: str
     ) -> None:
@@ -238,6 +325,46 @@ class Desk:
     def _known_connection(self, name: str) -> None:
         if self._connections is not None and name not in self._connections:
             raise Unknown(f"There is no connection named {name!r}. What to do: see the configuration.")
+
+
+def changes_for(state: FlowState) -> tuple[Mode, ...]:
+    """Which modes make sense next (pure). Pages offer these, the services refuse everything else."""
+    if state.changed_at is None:
+        return ("live",)
+    return {
+        "live": cast("tuple[Mode, ...]", ("paused", "rehearse")),
+        "paused": cast("tuple[Mode, ...]", ("live", "rehearse")),
+        "rehearse": cast("tuple[Mode, ...]", ("live",)),
+    }[state.mode]
+
+
+def may_rest(schedule: str) -> bool:
+    """Whether people may pause it (pure)."""
+    return schedule.partition("/")[0] in RESTING
+
+
+def retryable(query: Query) -> bool:
+    """Whether retrying all that match could mean anything (pure): something is asked for, and it may have failed."""
+    return query.narrowed and query.state in {"", "held", "waiting"}
+
+
+def problem_name(problem: Problem) -> str:
+    """How its bulk action is called (pure)."""
+    where = problem.target if problem.error_class == OUTAGE else problem.flow
+    return f"{where}: {problem.error_class}"
+
+
+def look(context: Context, name: str) -> list[Finding]:
+    """What a connector's own check finds; what stops the check is a finding as well. Writes nothing over there."""
+    connector = context.stores.get(name) or context.crms.get(name) or context.notifiers.get(name)
+    check = getattr(connector, "check", None)
+    if check is None:
+        return [Finding("connection", "warning", "No flow uses this connection, so there is nothing to test.")]
+    try:
+        return list(check())
+    except OrderwireError as error:
+        message, _, advice = error.message.partition(" What to do: ")
+        return [Finding("connection", "problem", message, advice)]
 
 
 def required(reason: str) -> str:

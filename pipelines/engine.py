@@ -18,6 +18,7 @@ from core.errors import RetryLater
 from pipelines import schedules
 from pipelines.context import Context
 from pipelines.leases import Leases
+from pipelines.presence import Presence, Role
 from pipelines.runner import Runner
 from pipelines.schedules import Scheduled
 
@@ -41,6 +42,7 @@ class Engine:
         tick: float = 1.0,
         local: bool = True,
         nudge: Callable[[], bool] | None = None,
+        role: Role = "worker",
         end_process: Callable[[int], None] = os._exit,
     ) -> None:
         self.context = context
@@ -56,14 +58,16 @@ class Engine:
         self._pokes: queue.Queue[None] = queue.Queue(maxsize=threads)
         self._slow_lane = threading.Semaphore(max(threads // 2, 1))
         self._workers: list[threading.Thread] = []
-        self._agenda = list(schedules.of(context))
+        self._agenda = list(schedules.of(context, self.stopping.is_set))
         self._background: dict[str, threading.Thread] = {}
         self._scheduled_at: dict[str, float] = {}
         # Renewed while a schedule runs; what a killed process left is started anew after it, like its jobs.
         self._schedule_lease = max(context.ledger.jobs.lease, 5 * tick)
         self._unheard = 0
         self._ticked_at = time.monotonic()
+        self._lag = 0.0
         self._name = context.ledger.process
+        self.presence = Presence(context.ledger, role, threads=threads, working=self._at_work)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -93,6 +97,7 @@ class Engine:
         # Jobs of the broker's threads end too, under leases that are renewed until then.
         idle = self._gate.wait_idle(max(deadline - time.monotonic(), 0.05))
         self.leases.stop()
+        self.presence.leave()
         return idle and not any(thread.is_alive() for thread in self._workers)
 
     # -- draining --------------------------------------------------------------------------------------------------
@@ -165,8 +170,10 @@ class Engine:
     def _ticker(self) -> None:
         down, pause = False, 0.0  # the first round at once: an empty index would keep the first orders waiting
         while not self.stopping.wait(pause):
+            now = time.monotonic()
+            self._lag = max(now - self._ticked_at - pause, 0.0)
             pause = self._tick
-            self._ticked_at = time.monotonic()
+            self._ticked_at = now
             try:
                 self.tick()
                 if down:
@@ -193,6 +200,11 @@ class Engine:
         else:
             self._unheard = 0
         self._schedules()
+        self.presence.tell(self._lag)
+
+    def _at_work(self) -> list[str]:
+        """What runs in the background of this process now."""
+        return sorted(name for name, thread in list(self._background.items()) if thread.is_alive())
 
     def _schedules(self) -> None:
         for scheduled in self._agenda:
@@ -206,6 +218,8 @@ class Engine:
                 table.renew(name, lease=self._schedule_lease)
                 self._scheduled_at[name] = now
             return
+        if self.stopping.is_set():
+            return  # what began now would never run, and keep others from it for a lease
         if table.start_if_due(name, every=scheduled.every, lease=self._schedule_lease):
             self._scheduled_at[name] = now
             self._in_background(name, lambda: self._run_schedule(scheduled))

@@ -106,8 +106,9 @@ class LedgerMetrics:
         if self._agenda is None:
             self._agenda = frozenset(scheduled.name for scheduled in schedules.of(self.context))
         now: datetime = self.context.ledger.clock.now()
+        # What is paused is due when its pause ends.
         late = {
-            one.name: max((now - one.next_at).total_seconds(), 0.0)
+            one.name: max((now - max(one.next_at, one.paused_until or one.next_at)).total_seconds(), 0.0)
             for one in self.context.ledger.figures.schedules()
             if one.name in self._agenda
         }

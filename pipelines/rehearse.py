@@ -66,17 +66,17 @@ def rehearse(
     span: Span,
     *,
     by: str = "",
+    run: RunView | None = None,
     progress: Callable[[int, int | None], None] = lambda _done, _total: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> RunView:
     """Plan every order placed in the span; nothing is written but the plans. Raises ConfigurationProblem for a store that
     cannot be asked and for a connection that is paused, RetryLater when a system that is asked is out: what was planned so
-    far is kept, and the same command goes on from there.
+    far is kept, and the same command goes on from there. `run`: the one to go on with; else an interrupted one of this span.
     """
-    require_pollable(context, flow)
-    _require_not_paused(context, flow)
+    require_askable(context, flow)
     runs = context.ledger.runs
-    run = runs.unfinished("rehearse", flow.name, span.options())
+    run = run or runs.unfinished("rehearse", flow.name, span.options())
     planner = _Planner(context, flow, pause)
     if run is None:
         run = runs.begin("rehearse", flow.name, span.options(), by=by)
@@ -88,12 +88,13 @@ def rehearse(
         parties.refresh(context.ledger, context.crms[flow.target], flow.region)
         for page in context.store(flow.source).orders_between(span.since, span.until):
             for part in _parts(page.changes):
+                _require_going(context.ledger, run.id)
                 _note(context, run, planner, part)
                 count += len(part)
-                runs.progress(run.id, counts={"orders": count})
+                runs.progress(run.id, counts={"orders": count, "total": page.total})
                 progress(count, page.total)
     except OrderwireError as error:
-        runs.end(run.id, "stopped", error.message)
+        runs.stop(run.id, error.message)
         raise _stopped(error, count) from error
     runs.end(run.id, "done")
     return runs.get(run.id) or run
@@ -109,6 +110,12 @@ def require_pollable(context: Context, flow: FlowSettings) -> None:
     )
 
 
+def require_askable(context: Context, flow: FlowSettings) -> None:
+    """Raises ConfigurationProblem where the store cannot be asked, or somebody wants the connections left alone."""
+    require_pollable(context, flow)
+    _require_not_paused(context, flow)
+
+
 def _require_not_paused(context: Context, flow: FlowSettings) -> None:
     """Whoever paused a connection wants it left alone, also by questions."""
     for name in (flow.source, flow.target):
@@ -117,6 +124,14 @@ def _require_not_paused(context: Context, flow: FlowSettings) -> None:
             raise ConfigurationProblem(
                 f"{name} is paused. What to do: `orderwire resume {name}` when it may be asked again."
             )
+
+
+def _require_going(ledger: Ledger, run_id: int) -> None:
+    run = ledger.runs.get(run_id)
+    if run is None or run.state != "running":
+        raise ConfigurationProblem(
+            f"The run {run_id} was ended by somebody else. What to do: see `orderwire runs show {run_id}`."
+        )
 
 
 def _parts(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:

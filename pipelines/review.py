@@ -48,6 +48,11 @@ def in_words(review: Review) -> str:
     return f"it is {chosen.number} ({chosen.id})" if chosen and chosen.number else f"it is {review.remote_id}"
 
 
+def facts_of(review: Review) -> dict[str, str]:
+    """What the audit keeps of a decision."""
+    return {"record": review.key, "decision": review.decision, "remote": review.remote_id, "note": review.note}
+
+
 # -- deciding ------------------------------------------------------------------------------------------------------
 
 

@@ -14,12 +14,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from connectors.http import guarded
+from connectors.roles import Store
+from connectors.roles.looking import Readable
+from core.emails import email_mark
 from core.errors import Held, LeaseLost, NotLive, NotThere, OrderwireError, RetryLater, Skipped
 from ledger.inbox import Record
 from ledger.jobs import Claim, Outcome, State
 from mapping.canonical import SalesOrder
 from pipelines import measures, orders, standing
 from pipelines.context import Context
+from pipelines.explaining import parsed
 from pipelines.health import Health
 from pipelines.leases import Leases
 from pipelines.rehearsal import Rehearsal
@@ -94,7 +98,7 @@ class Runner:
             return outcome, None
         self._tell_health(run, failed)
         outcome = replace(outcome, warnings=tuple(run.warnings), calls=[_call(call) for call in map(asdict, run.calls)])
-        return _named(outcome, run.order), run.order
+        return _named(outcome, run), run.order
 
     def _begin(self, claim: Claim) -> Run:
         live = self.context.ledger.flows.get(claim.flow).live
@@ -118,10 +122,11 @@ class Runner:
         try:
             order = run.store.order(record.key, record.raw)
         except Held as error:
+            run.customer = _customer(run.store, record.raw)
             if isinstance(run, Rehearsal):
                 return standing.unreadable(run, error)
             raise
-        run.order = order
+        run.order, run.customer = order, email_mark(order.customer.person.email)
         if isinstance(run, Rehearsal):
             return standing.rehearse(run, order)
         return orders.sync_order(run, order)
@@ -211,11 +216,23 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {**call, "milliseconds": round(call["milliseconds"], 1)}
 
 
-def _named(outcome: Outcome, order: SalesOrder | None) -> Outcome:
-    """Whatever came of it, people see which order it is and how much money waits."""
+def _named(outcome: Outcome, run: Run) -> Outcome:
+    """Whatever came of it, people see which order it is and how much money waits, and find it by its customer's address."""
+    outcome, order = replace(outcome, customer=run.customer), run.order
     if order is None or outcome.amount:
         return outcome
     return replace(outcome, number=order.number, amount=str(order.total), currency=order.currency)
+
+
+def _customer(store: Store, raw: bytes) -> str:
+    """The mark of whose order it is, where that can be told although the order cannot be carried: its sums may be wrong."""
+    value = parsed(raw)
+    if value is None or not isinstance(store, Readable):
+        return ""
+    try:
+        return email_mark(store.read(value).customer.person.email)
+    except OrderwireError:
+        return ""
 
 
 def _where(error: BaseException) -> str:

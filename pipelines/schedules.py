@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.settings import FlowSettings
-from pipelines import bulk, conditions, doubles, gaps, heartbeat, parties, polling, reconcile, telling, webhooks
+from pipelines import (
+    bulk,
+    carrier,
+    conditions,
+    doubles,
+    gaps,
+    heartbeat,
+    parties,
+    polling,
+    reconcile,
+    spells,
+    telling,
+    webhooks,
+)
+from pipelines.buyers import Buyers
 from pipelines.context import Context
 
 PARTIES_EVERY: Final = 60.0
@@ -31,8 +45,8 @@ class Scheduled:
     """The connection that is asked: it works when this succeeds."""
 
 
-def of(context: Context) -> Iterator[Scheduled]:
-    """What this configuration asks for."""
+def of(context: Context, stopping: Callable[[], bool] = lambda: False) -> Iterator[Scheduled]:
+    """What this configuration asks for. `stopping`: whether the process ends, so that what takes long leaves off."""
     for name in context.crms:
         yield Scheduled(f"parties/{name}", PARTIES_EVERY, _parties(context, name), name)
         # No connection is named: a round in which nothing was asked says nothing about it.
@@ -49,6 +63,10 @@ def of(context: Context) -> Iterator[Scheduled]:
             yield Scheduled(f"webhooks/{name}", WEBHOOKS_EVERY, _webhooks(context, name))
     yield Scheduled("pulse", PULSE_EVERY, context.ledger.pulse.advance)
     yield Scheduled(bulk.SCHEDULE, bulk.EVERY, lambda: bulk.go_on(context.ledger))
+    for name in carrier.KINDS:
+        yield Scheduled(name, carrier.EVERY, _carry(context, name, stopping))
+    buyers = Buyers(context)
+    yield Scheduled("problems", spells.EVERY, lambda: spells.follow(context.ledger, buyers))
     yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
     yield Scheduled("silence", SILENCE_EVERY, lambda: conditions.reconcile(context, conditions.SLOW_RULES))
     if context.notifiers:
@@ -70,6 +88,10 @@ def _polled(context: Context) -> dict[str, FlowSettings]:
         if flow.source not in found or flow.poll < found[flow.source].poll:
             found[flow.source] = flow
     return found
+
+
+def _carry(context: Context, name: str, stopping: Callable[[], bool]) -> Callable[[], int]:
+    return lambda: carrier.go_on(context, name, stopping)
 
 
 def _poll(context: Context, flow: FlowSettings) -> Callable[[], int]:

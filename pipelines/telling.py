@@ -15,6 +15,7 @@ from core.errors import OrderwireError
 from core.settings import AlertSettings
 from ledger import Ledger
 from ledger.alerts import Alert
+from pipelines import spells
 
 log = structlog.get_logger(__name__)
 
@@ -46,12 +47,31 @@ def tell(ledger: Ledger, notifiers: Mapping[str, Notifier], settings: AlertSetti
     alerts = [alert for alert in ledger.alerts.untold() if not quiet or alert.severity == "critical"]
     if not alerts or not notifiers:
         return 0
+    alerts = _awake(ledger, alerts)
+    if not alerts:
+        return 0
     message = compose(alerts)
     failed = [name for name, notifier in notifiers.items() if not _sent(notifier, message)]
     if len(failed) == len(notifiers):
         return 0
     ledger.alerts.told(alerts)
     return len(alerts)
+
+
+def _awake(ledger: Ledger, alerts: Sequence[Alert]) -> list[Alert]:
+    """Without those of problems that somebody has snoozed: they are told when these are back. What is critical is always
+    told, and so is the end of what was told.
+    """
+    hushed = spells.hushed(ledger)
+    return [one for one in alerts if one.severity == "critical" or one.closed_at or one.cause not in hushed]
+
+
+def try_out(notifiers: Mapping[str, Notifier], actor: str, now: datetime) -> Mapping[str, bool]:
+    """Send a message that says it is a test to everybody who is told of alerts. By notifier: whether it was taken."""
+    text = f"{actor} tries out whether messages of Orderwire arrive here. They do. What to do: nothing."
+    mark = hashlib.sha256(f"{actor} {now.isoformat()}".encode()).hexdigest()[:24]
+    message = Message(f"test_{mark}", "Orderwire: a test message", text, {"opened": [], "closed": [], "test": True})
+    return {name: _sent(notifier, message) for name, notifier in notifiers.items()}
 
 
 def _sent(notifier: Notifier, message: Message) -> bool:

@@ -158,24 +158,25 @@ def undo(
     *,
     dry_run: bool = False,
     by: str = "",
+    own: RunView | None = None,
     progress: Progress = lambda _done, _total: None,
     pause: Pause = time.sleep,
 ) -> tuple[RunView | None, list[Item]]:
     """The run of the undoing (None for a dry run) and what became of each record: verdict "taken back" (for a dry run: would
     be), "gone" or "kept" with its reason. Raises RetryLater when the CRM is out, or orders of the run are still under way:
-    the same command goes on.
+    the same command goes on. `own`: the run of the undoing to go on with, if it was begun.
     """
     undoing = _Undoing(context, run, flow, progress, pause)
     if dry_run:
         undoing.look_only()
         return None, undoing.items
     runs, options = context.ledger.runs, {"run": run.id}
-    own = runs.unfinished("undo", flow.name, options) or runs.begin("undo", flow.name, options, by=by)
+    own = own or runs.unfinished("undo", flow.name, options) or runs.begin("undo", flow.name, options, by=by)
     runs.resume(own.id)
     try:
         undoing.take_back(own.id)
     except OrderwireError as error:
-        runs.end(own.id, "stopped", error.message)
+        runs.stop(own.id, error.message)
         raise
     items = list(runs.all_items(own.id))
     counts = Counter(item.verdict for item in items)

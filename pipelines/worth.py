@@ -10,11 +10,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from connectors.roles.looking import Readable
 from core.errors import OrderwireError
 from core.keys import Key
 from ledger import tables as t
 from ledger.search import Member, money_of
 from pipelines.context import Context
+from pipelines.explaining import parsed
 
 AT_ONCE: Final = 60
 """Records that one question reads at most: a page does not wait for more, and the next refresh knows them."""
@@ -54,11 +56,12 @@ class Worth:
             self._keep(row.id, self._amount(Key(row.connection, row.kind, row.record_id), row.raw))
 
     def _amount(self, key: Key, raw: bytes | None) -> tuple[str, str]:
-        store = self.context.stores.get(key.connection)
-        if store is None or raw is None or key.kind != "order":
+        store, value = self.context.stores.get(key.connection), parsed(raw)
+        if store is None or value is None or key.kind != "order":
             return "", ""
         try:
-            order = store.order(key, raw)
+            # The total that the customer knows, also where the sums do not agree with it.
+            order = store.read(value) if isinstance(store, Readable) else store.order(key, raw or b"")
         except OrderwireError:
             return "", ""  # what cannot be read has no amount; its job will say why
         return str(order.total), order.currency

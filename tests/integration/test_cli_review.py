@@ -13,10 +13,12 @@ import httpx
 import pytest
 
 import cli
-from console import answers, sheets
+from console import sheets
 from core.cells import table
 from ledger import Ledger
 from ledger.reviews import Candidate, Review
+from pipelines import answers
+from pipelines.sheets import Line
 from sandbox.crm.app import crm_app
 from sandbox.serve import running
 from tests.orders import order, person
@@ -270,13 +272,9 @@ def test_one_order_there_for_two_of_the_store_is_refused_before_anything_is_done
     class Small:
         reviews, links = Reviews(), Links()
 
-    lines = [
-        sheets.Line(n, {"review": str(n), "candidate": name, "decision": "x"}) for n, name in ((1, "12x5"), (2, "SO5"))
-    ]
+    lines = [Line(n, {"review": str(n), "candidate": name, "decision": "x"}) for n, name in ((1, "12x5"), (2, "SO5"))]
     found = answers.read(lines, Small())  # type: ignore[arg-type]
     assert found.good == []
     assert [line for line, _ in found.bad] == [1, 2]
-    several = [
-        sheets.Line(n, {"review": "1", "candidate": c, "decision": "link"}) for n, c in ((1, "12x5"), (2, "12x6"))
-    ]
+    several = [Line(n, {"review": "1", "candidate": c, "decision": "link"}) for n, c in ((1, "12x5"), (2, "12x6"))]
     assert [reason for _, reason in answers.read(several, Small()).bad] == ["question 1 has more than one answer"] * 2  # type: ignore[arg-type]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from console import sheets
 from core.cells import table
 from core.errors import ConfigurationProblem, OrderwireError
-
-if TYPE_CHECKING:
-    from ledger import Ledger
-    from ledger.reviews import Decision, Review
+from ledger import Ledger
+from ledger.reviews import Decision, Review
+from pipelines import review as work
+from pipelines import sheets
 
 COLUMNS: Final = (
     "review", "kind", "key", "what", "candidate", "number", "candidate is", "score", "why", "decision", "note",
@@ -104,8 +103,6 @@ def _one(review_id: int, lines: Sequence[sheets.Line], found: Answers) -> None:
 
 def _possible(ledger: Ledger, found: Answers) -> None:
     """Whether each can be carried out; and no two orders become one."""
-    from pipelines import review as work
-
     taken: dict[tuple[str, str], list[Answer]] = defaultdict(list)
     good: list[Answer] = []
     for answer in found.good:

@@ -1,0 +1,214 @@
+"""Carries out the runs that somebody asked for on a page: a rehearsal, a backfill, an undoing, and the looks before them.
+
+Whichever process comes first does it, one run after the other, beside its jobs and never within a request. What only reads
+does not wait for what writes. A process that ends gives its run back; one that died leaves it to whoever comes next. An outage
+is waited for. Runs that a command begins are the command's own, until somebody presses "go on".
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from core.clock import parse_utc
+from core.errors import OrderwireError, RetryLater
+from core.settings import FlowSettings
+from ledger import Ledger
+from ledger.runjobs import Ended
+from ledger.runs import RunKind, RunView
+from pipelines import backfill, rehearse, undo
+from pipelines.backfill import Wanted
+from pipelines.context import Context
+from pipelines.rehearse import Span
+
+log = structlog.get_logger(__name__)
+
+READING: Final = "carry/reading"
+WRITING: Final = "carry/writing"
+KINDS: Final[Mapping[str, tuple[RunKind, ...]]] = {
+    READING: ("rehearse", "survey", "preview"),
+    WRITING: ("backfill", "undo"),
+}
+"""By schedule."""
+EVERY: Final = 20.0
+"""Whoever queues a run makes its schedule due at once."""
+AGAIN: Final = timedelta(seconds=60)
+"""A run that met an outage is gone on with after it."""
+CARRIED: Final = "carried"
+"""Among the options of a run that was begun here: nobody else is at work with it."""
+STOPPED_BY: Final = "Stopped by "
+_ADVICE: Final = " What to do:"
+
+
+class Leaving(OrderwireError):
+    """This process ends; another one goes on."""
+
+    error_class = "leaving"
+
+
+class Stopped(OrderwireError):
+    """Somebody has ended the run."""
+
+    error_class = "stopped"
+
+
+def schedule_of(kind: str) -> str:
+    """Which schedule carries runs of this kind; "" for none."""
+    return next((name for name, kinds in KINDS.items() if kind in kinds), "")
+
+
+def go_on(context: Context, schedule: str, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Carry out what is due of this schedule's kinds. How many runs were worked at."""
+    count = 0
+    while not stopping() and (run := _due(context.ledger, KINDS[schedule])) is not None:
+        _carry(context, run, stopping)
+        count += 1
+    return count
+
+
+def _due(ledger: Ledger, kinds: Sequence[str]) -> RunView | None:
+    now = ledger.clock.now()
+    return next((run for run in ledger.runs.going(kinds) if _is_due(run, now - run.updated_at)), None)
+
+
+def _is_due(run: RunView, rested: timedelta) -> bool:
+    if run.state == "running":
+        return bool(run.options.get(CARRIED))  # whoever carried it is gone: it would hold the schedule
+    return not run.summary or rested >= AGAIN
+
+
+def _carry(context: Context, run: RunView, stopping: Callable[[], bool]) -> None:
+    runs = context.ledger.runs
+    if not runs.take(run.id):
+        return
+    try:
+        _WORK[run.kind](_Work(context, run, stopping))
+    except Leaving:
+        runs.queue(run.id, whatever=("running", "stopped"))
+    except RetryLater as error:
+        _wait(context.ledger, run, error)
+    except OrderwireError as error:
+        runs.stop(run.id, error.message)
+    except (DBAPIError, PoolTimeoutError):
+        raise  # the ledger is away: it stays as it is, and is due again
+    except Exception:
+        log.exception("a run failed by a bug of ours", run=run.id, kind=run.kind)
+        what = "What to do: report it with the run's number; what was done so far is kept."
+        runs.end(run.id, "failed", f"Orderwire stumbled over this run. {what}")
+
+
+def _wait(ledger: Ledger, run: RunView, error: RetryLater) -> None:
+    """An outage: it goes on by itself, unless somebody has stopped it meanwhile."""
+    now = ledger.runs.get(run.id)
+    if now is not None and not now.summary.startswith(STOPPED_BY):
+        why = f"{error.message.partition(_ADVICE)[0]} It is tried again by itself."
+        ledger.runs.queue(run.id, why, whatever=("running", "stopped"))
+
+
+@dataclass(slots=True)
+class _Work:
+    """One run that is being carried out."""
+
+    context: Context
+    run: RunView
+    stopping: Callable[[], bool]
+
+    @property
+    def flow(self) -> FlowSettings:
+        return self.context.flow(self.run.flow)
+
+    def watch(self, _done: int, _total: int | None) -> None:
+        """Told of progress; raises where the work is to end."""
+        self._leave()
+        now = self.context.ledger.runs.get(self.run.id)
+        if now is None or now.state != "running":
+            raise Stopped(now.summary if now is not None else "The run is gone. What to do: nothing.")
+
+    def count(self, done: int, total: int | None) -> None:
+        """The same, and written down."""
+        self.watch(done, total)
+        self.context.ledger.runs.progress(self.run.id, counts={"orders": done, "total": total})
+
+    def rest(self, seconds: float) -> None:
+        """Wait, as long as this process lives."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._leave()
+            time.sleep(min(left, 0.5))
+
+    def end(self, summary: str, counts: Mapping[str, Any]) -> None:
+        """It came to its end."""
+        self.context.ledger.runs.progress(self.run.id, counts=counts)
+        self.context.ledger.runs.end(self.run.id, "done", summary)
+
+    def _leave(self) -> None:
+        if self.stopping():
+            raise Leaving("This process ends. What to do: nothing, another one goes on.")
+
+
+def wanted_of(options: Mapping[str, Any]) -> Wanted:
+    """What a backfill, or the look before it, was asked for."""
+    until = str(options.get("until") or "")
+    return Wanted(
+        parse_utc(str(options["since"])),
+        parse_utc(until) if until else None,
+        create=bool(options.get("create")),
+        invoices=bool(options.get("invoices")),
+        rate=float(options.get("rate") or 0),
+    )
+
+
+def facts_of(found: Sequence[Ended]) -> list[dict[str, Any]]:
+    """A look before a backfill as its run keeps it; amounts are exact text."""
+    return [
+        {"verdict": one.verdict, "count": one.count, "amount": str(one.amount), "currency": one.currency}
+        for one in found
+    ]
+
+
+def _rehearse(work: _Work) -> None:
+    options = work.run.options
+    since, until = (parse_utc(str(options[name])) for name in ("since", "until"))
+    span = Span(since, until, int(options.get("last") or 0))
+    rehearse.rehearse(work.context, work.flow, span, run=work.run, progress=work.watch, pause=work.rest)
+
+
+def _survey(work: _Work) -> None:
+    found = backfill.survey(work.context, work.flow, wanted_of(work.run.options), progress=work.count)
+    orders = sum(one.count for one in found)
+    work.end("", {"orders": orders, "total": orders, "found": facts_of(found)})
+
+
+def _backfill(work: _Work) -> None:
+    wanted = wanted_of(work.run.options)
+    backfill.require_ready(work.context, work.flow, wanted)
+    backfill.backfill(work.context, work.flow, wanted, run=work.run, progress=work.watch, pause=work.rest)
+
+
+def _preview(work: _Work) -> None:
+    run, flow = undo.of_run(work.context, int(work.run.options["run"]))
+    _, items = undo.undo(work.context, run, flow, dry_run=True, progress=work.count, pause=work.rest)
+    work.context.ledger.runs.put(work.run.id, items)
+    work.end("", {"total": len(items), **Counter(item.verdict for item in items)})
+
+
+def _undo(work: _Work) -> None:
+    run, flow = undo.of_run(work.context, int(work.run.options["run"]))
+    undo.undo(work.context, run, flow, own=work.run, progress=work.count, pause=work.rest)
+
+
+_WORK: Final[Mapping[str, Callable[[_Work], None]]] = {
+    "rehearse": _rehearse,
+    "survey": _survey,
+    "backfill": _backfill,
+    "preview": _preview,
+    "undo": _undo,
+}
