@@ -15,12 +15,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.rights import Right
 from ledger.people import Person
 from ledger.sessions import ABSOLUTE
+from web.api.refusal import Refusal, answer
 from web.state import WebState
 
 SECURE_COOKIE: Final = "__Host-orderwire"
@@ -30,6 +31,8 @@ LARGEST: Final = 1024 * 1024
 """Bytes of a form or an API call."""
 OPEN: Final = ("/hooks/", "/livez", "/readyz", "/metrics", "/login", "/welcome/", "/static/")
 """What nobody needs to log in for."""
+API: Final = "/api/"
+"""Where programs ask: with a token, never with a session's cookie."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
@@ -75,12 +78,12 @@ def require(right: Right) -> Require:
 
 
 def whoever(request: Request) -> Person | None:
-    """Who asks, by API token (under /api/ only) or by session; None: nobody we know."""
+    """Who asks: by API token under /api/, by session everywhere else; None: nobody we know."""
     state: WebState = request.app.state.orderwire
     sessions = state.context.ledger.sessions
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.casefold() == "bearer" and request.url.path.startswith("/api/"):
-        return sessions.find_token(token.strip())
+    if request.url.path.startswith(API):
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        return sessions.find_token(token.strip()) if kind.casefold() == "bearer" else None
     secret = session_secret(request)
     if not secret:
         return None
@@ -145,9 +148,8 @@ async def _log_in(request: Request, _error: Exception) -> Response:
     if "hx-request" in request.headers:
         at = urlsplit(request.headers.get("hx-current-url", ""))
         return Response(status_code=401, headers={"HX-Redirect": login_address(at.path, at.query)})
-    if request.url.path.startswith("/api/"):
-        message = "Nobody is logged in. What to do: send a token as `Authorization: Bearer owt_...`."
-        return JSONResponse({"ok": False, "error": message}, 401, headers={"WWW-Authenticate": "Bearer"})
+    if request.url.path.startswith(API):
+        return answer(Refusal("not-authenticated", headers={"WWW-Authenticate": "Bearer"}))
     if request.method in _SAFE:
         return RedirectResponse(login_address(request.url.path, request.url.query), 303)
     return RedirectResponse("/login", 303)
@@ -199,9 +201,9 @@ def refused(scope: Scope, headers: Headers) -> Response | None:
     """Why an unsafe request goes no further."""
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
-        return PlainTextResponse("The length of the request is missing.", 411)
+        return _refusal(scope, 411, "length-required", "The length of the request is missing.")
     if int(length[:20]) > LARGEST:
-        return PlainTextResponse(f"A request may have at most {LARGEST} bytes.", 413)
+        return _refusal(scope, 413, "too-large", f"A request may have at most {LARGEST} bytes.")
     if not _from_here(scope, headers):
         return PlainTextResponse(
             "This request comes from another site. What to do: open Orderwire's own page and try there.", 403
@@ -209,10 +211,14 @@ def refused(scope: Scope, headers: Headers) -> Response | None:
     return None
 
 
+def _refusal(scope: Scope, status: int, kind: str, words: str) -> Response:
+    return answer(Refusal(kind, words)) if scope["path"].startswith(API) else PlainTextResponse(words, status)
+
+
 def _from_here(scope: Scope, headers: Headers) -> bool:
     """A page of ours sent it. The browser's own word (Sec-Fetch-Site) counts; one that gives none names the origin."""
-    if scope["path"].startswith("/api/") and headers.get("authorization", "").casefold().startswith("bearer "):
-        return True  # no browser adds a token by itself, and the cookie does not count beside it
+    if scope["path"].startswith(API):
+        return True  # no browser adds a token by itself, and nothing else counts there
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from web import access, health, hooks, login, pages
-from web.dashboard import alerts, audit, connections, flows, home, job, jobs, orders, people, problems, schedules
+from web import access, around, health, hooks, login, pages, threads
+from web.api.app import PREFIX, create_api
+from web.dashboard import (
+    alerts,
+    audit,
+    connections,
+    figures,
+    flows,
+    home,
+    job,
+    jobs,
+    orders,
+    people,
+    problems,
+    reviews,
+    runs,
+    schedules,
+    settings,
+    workers,
+)
 from web.state import WebState
 
 
@@ -16,7 +34,14 @@ def create_app(state: WebState) -> FastAPI:
     app.include_router(hooks.router)
     app.include_router(health.router)
     pages.install(app)
+    around.install(app)
     access.install(app)
-    for one in (login, home, connections, flows, schedules, alerts, people, audit, problems, jobs, job, orders):
+    threads.install(app)
+    screens = (
+        login, home, connections, flows, reviews, runs, schedules, workers, figures, alerts, people, audit, settings, problems,
+        jobs, job, orders,
+    )  # fmt: skip
+    for one in screens:
         app.include_router(one.router)
+    app.mount(PREFIX, create_api(state), name="api")
     return app

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
@@ -10,12 +12,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from core.errors import ConfigurationProblem
 from ledger import migrate
 from web.state import WebState
+from web.threads import apart
 
 router = APIRouter()
 
 
 @router.get("/livez")
-def livez(request: Request) -> Response:
+async def livez(request: Request) -> Response:
     """200 while this process does its work; 503 asks the supervisor for a new one."""
     state: WebState = request.app.state.orderwire
     trouble = state.trouble()
@@ -23,11 +26,11 @@ def livez(request: Request) -> Response:
 
 
 @router.get("/readyz")
-def readyz(request: Request) -> Response:
+async def readyz(request: Request) -> Response:
     """200 when deliveries can be taken: the database answers and has the right schema."""
     state: WebState = request.app.state.orderwire
     try:
-        migrate.require_current(state.context.ledger.db)
+        await apart(partial(migrate.require_current, state.context.ledger.db))
     except ConfigurationProblem as error:
         return JSONResponse({"ok": False, "trouble": error.message}, status_code=503)
     except (DBAPIError, PoolTimeoutError):
@@ -36,8 +39,8 @@ def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics")
-def metrics(request: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """Prometheus's text format: what this process counted, and what it reads from the ledger."""
     state: WebState = request.app.state.orderwire
-    body = state.metrics.text() + state.gauges.text()
+    body = await apart(lambda: state.metrics.text() + state.gauges.text())
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")

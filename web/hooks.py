@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -10,12 +11,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from core.errors import Rejected
 from ledger.inbox import Accepted
 from web.state import WebState
+from web.threads import apart
 
 log = structlog.get_logger(__name__)
 router = APIRouter()
@@ -61,7 +62,7 @@ async def receive(request: Request) -> Response:
     except Rejected as error:
         log.warning("delivery refused", connection=store.name, reason=error.reason)
         if state.refusals.to_be_written(store.name, error):
-            await run_in_threadpool(_note, state, store.name)
+            await apart(partial(_note, state, store.name))
         return _answer(state, store.name, error.reason, error.status, error.message)
     except (DBAPIError, PoolTimeoutError) as error:
         log.error("the ledger is away, a delivery was not taken", connection=store.name, error=type(error).__name__)  # noqa: TRY400

@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -30,18 +31,21 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context as Names
 from markupsafe import Markup
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from core.errors import OrderwireError
 from core.money import DECIMALS
 from core.rights import Right
+from core.visible import visible
 from ledger.people import Person
 from pipelines.desk import Unknown
 from web import assets
-from web.access import over_https, within
+from web.access import API, over_https, whoever, within
+from web.api import refusal
 from web.state import WebState
 
 log = structlog.get_logger(__name__)
@@ -62,9 +66,14 @@ ENTRANCES: Final = (
     ("/jobs", "jobs", "j"),
     ("/connections", "connections", "c"),
     ("/flows", "flows", "f"),
+    ("/review", "review", "r"),
+    ("/runs", "runs", "n"),
     ("/schedules", "schedules", "s"),
+    ("/workers", "workers", "w"),
+    ("/figures", "figures", "i"),
     ("/alerts", "alerts", "a"),
     ("/audit", "audit", "u"),
+    ("/settings", "settings", "e"),
     ("/settings/users", "people", ""),
 )
 """Address, name, and the key after `g` of every screen in the navigation."""
@@ -106,6 +115,7 @@ def environment(name: str) -> Environment:
         auto_reload=False,
     )
     made.install_gettext_translations(catalogue(name), newstyle=True)  # type: ignore[attr-defined]
+    made.globals["_"] = _words(catalogue(name))
     locale = Locale.parse(name, sep="-")
     made.filters |= {
         "money": lambda amount, currency: money(amount, currency, locale),
@@ -116,6 +126,21 @@ def environment(name: str) -> Environment:
     }
     made.globals |= {"static": assets.address, "language": name, "Right": Right}
     return made
+
+
+def _words(known: NullTranslations) -> Callable[..., Markup]:
+    """`{{ _("...") }}` as Jinja has it, but each text is looked up once: a table says the same words in every row."""
+    plain: dict[str, Markup] = {}
+
+    def words(text: str, /, **values: object) -> Markup:
+        if values:
+            return Markup(known.gettext(text)) % values  # noqa: S704 - our own words; values are escaped
+        found = plain.get(text)
+        if found is None:
+            found = plain[text] = Markup(known.gettext(text)) % {}  # noqa: S704
+        return found
+
+    return words
 
 
 def page(request: Request, name: str, *, status: int = 200, **facts: Any) -> Response:
@@ -129,7 +154,10 @@ def page(request: Request, name: str, *, status: int = 200, **facts: Any) -> Res
         text = "".join(template.blocks["live"](template.new_context(known)))
     else:
         text = template.render(known)
-    answer = HTMLResponse(text, status, headers={"Cache-Control": "no-store", "Vary": "HX-Request, Accept-Language"})
+    # Nothing that somebody wrote turns the page's own words around, and no half of a character stops it from being sent.
+    answer = HTMLResponse(
+        visible(text), status, headers={"Cache-Control": "no-store", "Vary": "HX-Request, Accept-Language"}
+    )
     if said and not request.headers.get("hx-request"):
         answer.delete_cookie(SAID, path="/", httponly=True, samesite="strict")
     return answer
@@ -158,6 +186,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OrderwireError, _refused)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(DataError, _not_understood)  # no column can hold what was asked for: PostgreSQL and NUL
     app.add_exception_handler(DBAPIError, _away)
     app.add_exception_handler(PoolTimeoutError, _away)
 
@@ -180,15 +209,25 @@ async def _failed(request: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(getattr(error, "headers", None) or {})
     detail = str(getattr(error, "detail", ""))
+    if request.url.path.startswith(API):
+        return refusal.answer(refusal.of(error))
     if not wants_page(request):
         return Response(
             json.dumps({"ok": False, "error": detail}), code, media_type="application/json", headers=headers
         )
     if 300 <= code < 400:
         return Response(status_code=code, headers=headers)
+    await run_in_threadpool(_recognised, request)
     answer = page(request, "failed.html", status=code, code=code, message=detail if "What to do:" in detail else "")
     answer.headers.update(headers)
     return answer
+
+
+def _recognised(request: Request) -> None:
+    """Where no route asked who is there: somebody who is logged in keeps search and navigation around what is not there."""
+    if getattr(request.state, "person", None) is None:
+        with suppress(DBAPIError, PoolTimeoutError):
+            request.state.person = whoever(request)
 
 
 async def _not_understood(request: Request, error: Exception) -> Response:
@@ -241,7 +280,7 @@ def _under(path: str, address: str) -> bool:
 
 
 def _allowed(name: str, person: Person | None) -> bool:
-    wanted = {"people": Right.PEOPLE, "audit": Right.AUDIT}.get(name, Right.SEE)
+    wanted = {"people": Right.PEOPLE, "audit": Right.AUDIT, "settings": Right.CONFIGURATION}.get(name, Right.SEE)
     return person is not None and person.may(wanted)
 
 

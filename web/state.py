@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from core.values import InForce
 from pipelines.context import Context
 from pipelines.gauges import LedgerMetrics
 from pipelines.metrics import Metrics
@@ -23,6 +24,8 @@ class WebState:
     max_body: int = 1024 * 1024
     trouble: Callable[[], str] = lambda: ""
     """Why this process should not go on ("" when all is well): the engine's view, where there is one."""
+    in_force: InForce | None = None
+    """The configuration that this process was started with, where it has one."""
     intake: Intake = field(init=False)
     refusals: Refusals = field(init=False)
     gate: Gate = field(init=False)

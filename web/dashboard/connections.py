@@ -9,11 +9,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Form, Request, Response
 from starlette.exceptions import HTTPException
 
-from connectors.roles import Finding
-from core.errors import OrderwireError
 from core.rights import Right
 from ledger.people import Person
-from pipelines.context import Context
 from pipelines.desk import Refused
 from web.access import require
 from web.dashboard import alerts
@@ -46,10 +43,11 @@ def connection(request: Request, name: str, _person: Seeing) -> Response:
 
 
 @router.post("/connections/{name}/test")
-def test(request: Request, name: str, _person: Running) -> Response:
+def test(request: Request, name: str, person: Running) -> Response:
     """Ask it whether address, credentials and rights are right. Writes nothing over there."""
     facts = _facts(request, name)
-    return page(request, "connection.html", **{**facts, "findings": look(context_of(request), name)})
+    found = desk_of(request).test_connection(context_of(request), name, actor=person.actor)
+    return page(request, "connection.html", **{**facts, "findings": found})
 
 
 @router.post("/connections/{name}/pause")
@@ -80,27 +78,8 @@ def resume(request: Request, name: str, person: Pausing) -> Response:
 @router.post("/connections/{name}/run")
 def run(request: Request, name: str, person: Running) -> Response:
     """Everything that asks it by the clock is due now."""
-    tile = _tile(request, name)
-    known = {view.name for view in context_of(request).ledger.figures.schedules()}
-    due = [one for one in tile.polls if one in known]
-    if not due:
-        raise Refused(f"Nothing asks {name} by the clock yet. What to do: see that a worker is running, and try again.")
-    for one in due:
-        desk_of(request).run_schedule(one, actor=person.actor)
+    desk_of(request).ask_connection(name, _tile(request, name).polls, actor=person.actor)
     return back(request, _address(name), translated(request, "%(name)s is asked now.", name=name))
-
-
-def look(mine: Context, name: str) -> list[Finding]:
-    """What a connector's own check finds; what stops the check is a finding as well."""
-    connector = mine.stores.get(name) or mine.crms.get(name) or mine.notifiers.get(name)
-    check = getattr(connector, "check", None)
-    if check is None:
-        return [Finding("connection", "warning", "No flow uses this connection, so there is nothing to test.")]
-    try:
-        return list(check())
-    except OrderwireError as error:
-        message, _, advice = error.message.partition(" What to do: ")
-        return [Finding("connection", "problem", message, advice)]
 
 
 def length(span: str, until: str, offset: str, now: datetime) -> float | None:

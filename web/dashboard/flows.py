@@ -16,8 +16,9 @@ from ledger import Ledger
 from ledger.flows import FlowState, Mode
 from ledger.people import Person
 from ledger.runs import RunView
-from pipelines import golive, standing
-from pipelines.desk import Refused
+from pipelines import standing
+from pipelines.context import Context
+from pipelines.desk import Refused, changes_for
 from web.access import require
 from web.dashboard.common import Seeing, context_of, desk_of
 from web.dashboard.moments import moment
@@ -44,34 +45,26 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One flow on the page. `lines`: its standing rehearsal, [] where there is none; `changes`: what can be done now."""
+    """One flow on the page. `lines`: its standing rehearsal, [] where there is none; `changes`: what can be done now;
+    `asked`: the newest rehearsal that somebody asked for; `pollable`: old orders can be had.
+    """
 
     settings: FlowSettings
     state: FlowState
     rehearsal: RunView | None
     lines: list[Line]
     changes: tuple[Mode, ...]
-
-
-def changes_for(state: FlowState) -> tuple[Mode, ...]:
-    """What makes sense in this mode (pure): the page offers these, the server refuses the others."""
-    if state.changed_at is None:
-        return ("live",)
-    return {
-        "live": cast("tuple[Mode, ...]", ("paused", "rehearse")),
-        "paused": cast("tuple[Mode, ...]", ("live", "rehearse")),
-        "rehearse": cast("tuple[Mode, ...]", ("live",)),
-    }[state.mode]
+    asked: RunView | None
+    pollable: bool
 
 
 @router.get("/flows")
 def flows(request: Request, _person: Seeing) -> Response:
     """All of them."""
-    books = context_of(request).ledger
     return page(
         request,
         "flows.html",
-        flows=[_shown(books, flow) for flow in context_of(request).flows.values()],
+        flows=[_shown(context_of(request), flow) for flow in context_of(request).flows.values()],
         verdicts=VERDICTS,
     )
 
@@ -95,13 +88,11 @@ def change(
     note: Annotated[str, Form()] = "",
 ) -> Response:
     """Do it. `begin`: now, time (then `start`), any, or kept."""
-    shown, wanted = _wanted(request, name, mode)
+    _shown_now, wanted = _wanted(request, name, mode)
     since, any_age = None, False
     if wanted == "live":
         since, any_age = beginning(begin, start, offset, context_of(request).ledger.clock.now())
-        if since is not None:
-            golive.require_later(shown.state, since)
-    desk_of(request).set_flow(name, wanted, since, actor=person.actor, note=note[:500], any_age=any_age)
+    desk_of(request).change_flow(name, wanted, since, actor=person.actor, note=note[:500], any_age=any_age)
     said = {
         "live": translated(request, "%(name)s is live.", name=name),
         "rehearse": translated(request, "%(name)s is rehearsed: nothing is written.", name=name),
@@ -130,7 +121,7 @@ def _wanted(request: Request, name: str, mode: str) -> tuple[Shown, Mode]:
     flow = context_of(request).flows.get(name)
     if flow is None or mode not in {"live", "rehearse", "paused"}:
         raise HTTPException(404)
-    shown = _shown(context_of(request).ledger, flow)
+    shown = _shown(context_of(request), flow)
     wanted = cast("Mode", mode)
     if wanted not in shown.changes:
         raise Refused(
@@ -140,10 +131,15 @@ def _wanted(request: Request, name: str, mode: str) -> tuple[Shown, Mode]:
     return shown, wanted
 
 
-def _shown(books: Ledger, flow: FlowSettings) -> Shown:
+def _shown(context: Context, flow: FlowSettings) -> Shown:
+    books = context.ledger
     state = books.flows.get(flow.name)
     run = None if state.live else books.runs.unfinished("rehearse", flow.name, standing.OPTIONS)
-    return Shown(flow, state, run, _lines(books, run) if run else [], changes_for(state))
+    rehearsals = books.runs.list(kind="rehearse", flow=flow.name, limit=20)
+    asked = next((one for one in rehearsals if not one.options.get("standing")), None)
+    store = context.stores.get(flow.source)
+    pollable = store is not None and store.pollable
+    return Shown(flow, state, run, _lines(books, run) if run else [], changes_for(state), asked, pollable)
 
 
 def _lines(books: Ledger, run: RunView) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request, Response
@@ -11,9 +12,12 @@ from core.rights import Right
 from ledger.jobs import JobView
 from ledger.people import Person
 from ledger.problems import fingerprint
-from pipelines import whereabouts
+from ledger.search import Attempt
+from pipelines import curls, explaining, whereabouts
+from pipelines.context import Context
 from pipelines.desk import Unknown, actions_for, required
 from pipelines.editing import Mistake
+from pipelines.reviewdesk import question_for
 from web.access import require
 from web.dashboard.common import context_of, desk_of
 from web.dashboard.desk import EDITING, SEEING, body, editing, missing, search
@@ -40,8 +44,9 @@ def show(request: Request, job_id: int) -> Response:
 
 def _facts(request: Request, job: JobView) -> dict[str, Any]:
     context, look = context_of(request), search(request)
-    order = whereabouts.of(context, look, Key.parse(job.key))
+    order = whereabouts.closely(context, look, Key.parse(job.key))
     attempts, tried = look.attempts(job.id)
+    queued = (attempts[-1].started_at - job.created_at).total_seconds() if 0 < tried == len(attempts) else None
     return {
         "job": job,
         "what": job.reason.partition(" What to do:")[0],
@@ -49,11 +54,24 @@ def _facts(request: Request, job: JobView) -> dict[str, Any]:
         "actions": actions_for(job),
         "attempts": attempts,
         "tried": tried,
+        "queued": queued if queued is None or queued > 0 else 0.0,
+        "curls": _curls(context, attempts),
         "order": order,
         "related": [other for other in order.jobs if other.id != job.id],
+        "question": question_for(context.ledger, job),
         "problem": fingerprint(job.flow, job.target, job.error_class, job.reason) if job.state == "held" else "",
         "doings": context.ledger.audit.list(subject=f"job/{job.id}", limit=20),
     }
+
+
+def _curls(context: Context, attempts: Sequence[Attempt]) -> dict[tuple[Any, ...], str]:
+    """Each kind of call once, as a command."""
+    found: dict[tuple[Any, ...], str] = {}
+    for call in (call for attempt in attempts for call in attempt.calls):
+        name = tuple(call.get(part, "") for part in ("connection", "operation", "method", "path"))
+        if name not in found:
+            found[name] = curls.command(context, call)
+    return found
 
 
 @router.post("/jobs/{job_id:int}/retry")
@@ -83,8 +101,47 @@ def skip(
 def dry_run(request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.RUN))]) -> Response:
     """What would be written, with nothing written. A page of its own: it does not refresh, each look asks the target."""
     job = _job(request, job_id)
-    plan = editing(request).dry_run(job_id, actor=person.actor)
-    return page(request, "dry_run.html", job=job, plan=plan, actions=actions_for(job))
+    look = editing(request).look(job_id, actor=person.actor)
+    return page(request, "dry_run.html", job=job, look=look, plan=look.plan, actions=actions_for(job))
+
+
+@router.post("/jobs/{job_id:int}/compare")
+def compare(request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.RUN))]) -> Response:
+    """What the targets hold of the order now, to the cent. Reads only."""
+    job = _job(request, job_id)
+    order = whereabouts.of(context_of(request), search(request), Key.parse(job.key))
+    standing = whereabouts.standing(context_of(request), order, job, actor=person.actor)
+    return page(request, "compare.html", job=job, order=order, standing=standing)
+
+
+# -- every field -------------------------------------------------------------------------------------------------------
+
+
+@router.get("/jobs/{job_id:int}/fields", dependencies=SEEING)
+def fields(request: Request, job_id: int) -> Response:
+    """Each field that is sent: from which place of the store's record it came, and by which rule. Personal data hidden."""
+    return _fields(request, _job(request, job_id), hidden=True)
+
+
+@router.post("/jobs/{job_id:int}/fields/reveal")
+def reveal_fields(
+    request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.REVEAL))], reason: Reason = ""
+) -> Response:
+    """The same with nothing hidden; the reason is kept before anything is shown."""
+    why, job = required(reason), _job(request, job_id)
+    facts = {"number": job.number, "record": job.key, "reason": why}
+    context_of(request).ledger.audit.note(person.actor, "job.reveal", f"job/{job_id}", facts)
+    return _fields(request, job, hidden=False)
+
+
+def _fields(request: Request, job: JobView, *, hidden: bool) -> Response:
+    context, look, key = context_of(request), search(request), Key.parse(job.key)
+    record = context.ledger.inbox.record(key)
+    if record is None or record.raw is None:
+        raise missing()
+    states = whereabouts.states(look, list(reversed(context.ledger.inbox.events(key))))
+    found = explaining.explained(context, job, record.raw, states, hidden=hidden)
+    return page(request, "fields.html", job=job, found=found, hidden=hidden)
 
 
 # -- editing -----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from core.rights import Right
 from ledger.people import Person
 from ledger.search import WITHIN, Query, as_params, money_of, narrow, parse
 from pipelines import bulk
-from pipelines.desk import actions_for
+from pipelines.desk import actions_for, retryable
 from web.access import require
 from web.dashboard.common import context_of, desk_of
 from web.dashboard.desk import MANY, SEEING, address, search
@@ -59,7 +59,7 @@ def list_jobs(request: Request) -> Response:
         next_page=address("/jobs", {**params, "after": found.after}) if found.after else "",
         first_page=address("/jobs", params) if given.get("after") else "",
         export=address("/jobs.csv", as_params(query)),
-        retry_all=address("/jobs/retry", as_params(query)) if _failed(query) else "",
+        retry_all=address("/jobs/retry", as_params(query)) if retryable(query) else "",
         here=address("/jobs", params),
         since=given.get("since", ""),
     )
@@ -67,11 +67,6 @@ def list_jobs(request: Request) -> Response:
 
 def _classes(jobs: Any, query: Query) -> list[str]:
     return sorted({job.error_class for job in jobs if job.error_class} | ({query.error} if query.error else set()))
-
-
-def _failed(query: Query) -> bool:
-    """Whether retrying all that match could mean anything."""
-    return query.narrowed and query.state in {"", "held", "waiting"}
 
 
 @router.get("/jobs.csv")
@@ -109,7 +104,7 @@ Many = Annotated[Person, Depends(require(Right.BULK))]
 def preview(request: Request) -> Response:
     """How many, and how much money, before anything is done."""
     query = asked(request)
-    members = search(request).members(query, bulk.MOST) if _failed(query) else []
+    members = search(request).members(query, bulk.MOST) if retryable(query) else []
     return page(
         request,
         "retry_all.html",
@@ -129,7 +124,7 @@ def preview(request: Request) -> Response:
 def retry_all(request: Request, person: Many, title: Annotated[str, Form(max_length=200)] = "") -> Response:
     """Begin."""
     query = asked(request)
-    members = search(request).members(query, bulk.MOST) if _failed(query) else []
+    members = search(request).members(query, bulk.MOST) if retryable(query) else []
     name = title.strip() or " ".join(f"{key}:{value}" for key, value in as_params(query).items())
     run = desk_of(request).retry_all(name, members, actor=person.actor)
     return back(request, f"/bulk/{run.id}")
@@ -139,7 +134,7 @@ def retry_all(request: Request, person: Many, title: Annotated[str, Form(max_len
 def progress(request: Request, run_id: int) -> Response:
     """How far a bulk action is."""
     run = desk_of(request).bulk(run_id)
-    done = int(run.counts.get("retried", 0)) + int(run.counts.get("left_alone", 0))
+    done = bulk.done(run) + int(run.counts.get("left_alone", 0))
     return page(request, "bulk.html", run=run, done=done, total=int(run.options.get("jobs", 0)))
 
 

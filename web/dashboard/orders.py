@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from pipelines import whereabouts
 from pipelines.desk import actions_for
+from pipelines.reviewdesk import question_for
 from web.dashboard.common import context_of
 from web.dashboard.desk import SEEING, missing, order_address, search
 from web.dashboard.jobs import asked
@@ -26,9 +27,19 @@ def show(request: Request, number: str) -> Response:
     hits = look.records(number)
     if not hits:
         raise missing()
-    orders = [whereabouts.of(context_of(request), look, hit.key) for hit in hits[:SHOWN]]
+    orders = [whereabouts.closely(context_of(request), look, hit.key) for hit in hits[:SHOWN]]
     actions = {job.id: actions_for(job) for order in orders for job in order.jobs}
-    return page(request, "order.html", number=number, orders=orders, actions=actions, more=len(hits) > SHOWN)
+    jobs = [job for order in orders for job in order.jobs]
+    asked_for = {job.id: question_for(context_of(request).ledger, job) for job in jobs}
+    return page(
+        request,
+        "order.html",
+        number=number,
+        orders=orders,
+        actions=actions,
+        more=len(hits) > SHOWN,
+        questions={job: one.id for job, one in asked_for.items() if one is not None},
+    )
 
 
 @router.get("/search", dependencies=SEEING)

@@ -18,6 +18,8 @@ from web.dashboard.spark import Spark, spark
 
 Standing = Literal["works", "unheard", "backing_off", "out", "login_refused", "paused"]
 Role = Literal["store", "crm", "notifier", "unused"]
+RECENT: Final = 20_000
+"""Events of all connections that are looked at for the last delivery of one: no page waits for more."""
 SLACK: Final = 30.0
 """Seconds that anything may be behind its time before it is called late: the ticker's second, a run, a slow answer."""
 TONES: Final[Mapping[Standing, str]] = {
@@ -106,6 +108,8 @@ def tiles(context: Context, now: datetime) -> list[Tile]:
         every = min((one.every for one in its), default=0.0)
         last = _last_success(state, [views[one.name] for one in its if one.name in views])
         role = role_of(context, name)
+        if last is None and role == "store":  # one that only pushes: what came is its sign of life
+            last = ledger.figures.last_delivery(name, within=RECENT)
         paused = state is not None and state.paused_for > 0
         found.append(
             Tile(

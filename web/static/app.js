@@ -55,6 +55,7 @@
     }
     // A form tells the server which zone its times are meant in.
     for (const field of within.querySelectorAll("input[name='offset']")) { field.value = String(-new Date().getTimezoneOffset()); }
+    for (const field of within.querySelectorAll("input[name='zone']")) { field.value = exactly.resolvedOptions().timeZone; }
   }
 
   // -- keeping one's place: the shown tree is changed where the fresh one differs, and nowhere else ----------------------
@@ -215,11 +216,48 @@
     });
   }
 
+  // -- copying: also over plain HTTP, where browsers have no clipboard to give ---------------------------------------------
+  function select(text) {
+    const box = document.createElement("textarea");
+    const active = document.activeElement;
+    box.value = text;
+    box.className = "hidden";
+    document.body.append(box);
+    box.select();
+    let done = false;
+    try { done = document.execCommand("copy"); } catch (refused) { /* said below */ }
+    box.remove();
+    if (active) { active.focus({ preventScroll: true }); }
+    return done;
+  }
+  function copying() {
+    root.classList.add("copies");
+    const told = document.createElement("p");
+    told.className = "hidden";
+    told.setAttribute("role", "status");
+    document.querySelector("main").append(told);
+    document.addEventListener("click", async function (event) {
+      const button = event.target instanceof Element ? event.target.closest("button.copy") : null;
+      if (!button) { return; }
+      const text = button.dataset.copy || new URL(button.dataset.copyAddress, location.href).href;
+      let done = false;
+      if (navigator.clipboard && window.isSecureContext) {
+        try { await navigator.clipboard.writeText(text); done = true; } catch (refused) { done = false; }
+      }
+      if (!done && !select(text)) { window.prompt("", text); return; }
+      const before = button.textContent;
+      if (before === button.dataset.done) { return; }
+      button.textContent = told.textContent = button.dataset.done;
+      setTimeout(function () { button.textContent = before; told.textContent = ""; }, 1500);
+    });
+  }
+
   document.addEventListener("input", function () { typedAt = Date.now(); });
   document.addEventListener("DOMContentLoaded", function () {
     themeSwitch(document.getElementById("theme"));
     localTimes(document);
     keys();
+    copying();
     const live = document.getElementById("live");
     if (live && window.htmx) { refreshing(live, document.getElementById("pulse")); }
     // A menu closes when one presses elsewhere, or Escape.

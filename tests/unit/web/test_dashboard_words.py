@@ -13,9 +13,10 @@ from babel import Locale
 from core.errors import OrderwireError
 from ledger.flows import FlowState
 from ledger.state import ConnectionState
+from pipelines.desk import changes_for
 from web.dashboard.alerts import OF_A_CONNECTION, link
 from web.dashboard.connections import length
-from web.dashboard.flows import beginning, changes_for
+from web.dashboard.flows import beginning
 from web.dashboard.spark import HEIGHT, spark
 from web.dashboard.tiles import late_by, standing_of
 from web.dashboard.timetable import anchor
