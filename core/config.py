@@ -49,7 +49,7 @@ class Kind:
     """A connector as the configuration sees it: the word in `connector = "..."`, its role and its model."""
 
     name: str
-    role: Literal["store", "crm", "notifier"]
+    role: Literal["store", "erp", "crm", "notifier"]
     model: type[ConnectionSettings]
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from connectors.http import Budget, Observer
-from connectors.roles import Crm, Notifier, Store
+from connectors.roles import Crm, Erp, Notifier, Store
 from core import config
 from core.clock import Clock
 from core.errors import ConfigurationProblem
@@ -28,6 +28,7 @@ from pipelines.run import budget_time, call_time
 CONNECTORS: Final = {
     "orderform": "connectors.orderform",
     "smtp": "connectors.smtp",
+    "tryton": "connectors.tryton",
     "vtiger": "connectors.vtiger",
     "webhook": "connectors.webhook",
     "woocommerce": "connectors.woocommerce",
@@ -36,7 +37,7 @@ CONNECTORS: Final = {
 
 
 class _Package(Protocol):
-    ROLE: Literal["store", "crm", "notifier"]
+    ROLE: Literal["store", "erp", "crm", "notifier"]
     SETTINGS: type[ConnectionSettings]
     build: Callable[..., Any]
 
@@ -68,11 +69,13 @@ class Wiring:
     flows: Mapping[str, FlowSettings]
     connections: Mapping[str, ConnectionSettings]
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
+    erps: Mapping[str, Erp] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close every transport."""
-        connections: list[Store | Crm | Notifier] = [
+        connections: list[Store | Erp | Crm | Notifier] = [
             *self.stores.values(),
+            *self.erps.values(),
             *self.crms.values(),
             *self.notifiers.values(),
         ]
@@ -88,7 +91,7 @@ def connect(
     clock: Clock | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Any:
-    """One connection: a `Store`, a `Crm` or a `Notifier`. Calls nobody yet."""
+    """One connection: a `Store`, an `Erp`, a `Crm` or a `Notifier`. Calls nobody yet."""
     package = _package(settings.connector)
     return package.build(settings, transport=transport, observe=observe, budget=budget, clock=clock)
 
@@ -102,7 +105,7 @@ def build(
     transports: Mapping[str, httpx.BaseTransport] | None = None,
 ) -> Wiring:
     """All connections. `budget` and `transports` are by the name of the connection. Calls nobody yet."""
-    made: dict[str, dict[str, Any]] = {"store": {}, "crm": {}, "notifier": {}}
+    made: dict[str, dict[str, Any]] = {"store": {}, "erp": {}, "crm": {}, "notifier": {}}
     for one in settings.connections:
         connection = connect(
             one,
@@ -114,7 +117,7 @@ def build(
         made[_package(one.connector).ROLE][one.name] = connection
     flows = {flow.name: flow for flow in settings.flows}
     connections = {one.name: one for one in settings.connections}
-    return Wiring(made["store"], made["crm"], flows, connections, made["notifier"])
+    return Wiring(made["store"], made["crm"], flows, connections, made["notifier"], made["erp"])
 
 
 def budgets(settings: Settings, ledger: Ledger) -> dict[str, Budget]:

@@ -1,0 +1,146 @@
+"""Products, stock levels and invoices of Tryton."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+from core.clock import parse_utc
+from core.money import ZERO
+from mapping.canonical import ErpInvoice, ErpProduct, InvoiceLine, Key, StockLevel
+from mapping.tryton.wire import (
+    Raw,
+    amount,
+    code_of,
+    currency,
+    day,
+    fault,
+    flag,
+    many,
+    newest,
+    number,
+    one,
+    quantity,
+    same,
+    stock_id,
+    text,
+)
+
+INVOICE_STATES: Final = {
+    "draft": "draft",
+    "validated": "draft",  # numbered in some countries, and still to be posted
+    "posted": "open",
+    "paid": "paid",
+    "cancelled": "cancelled",
+}
+DIGITS: Final = 6
+"""Decimals of a quantity whose unit does not tell its own."""
+
+
+def product_from_tryton(key: Key, row: Raw) -> ErpProduct:
+    """A row of `product.product`. Raises `Held`."""
+    same(key, code_of(row), "code")
+    return ErpProduct(
+        key=key,
+        name=text(row, "name"),
+        price=number(row, "list_price_used"),
+        currency=currency(row, "_currency"),
+        unit=text(one(row, "default_uom"), "symbol", "default_uom."),
+        active=flag(row, "active", absent=True),
+        stamp=newest(row),
+    )
+
+
+def stock_from_tryton(key: Key, row: Raw) -> StockLevel:
+    """A row of `product.product` that was read for one warehouse (`_warehouse`), at `_read_at`. Raises `Held`."""
+    sku, warehouse = code_of(row), text(row, "_warehouse")
+    same(key, stock_id(warehouse, sku), "code")
+    digits = _digits(one(row, "default_uom"))
+    on_hand = quantity(row, "quantity", digits)
+    if on_hand is None:
+        raise fault("quantity", "", "is missing", "see whether the module stock is active and the user may read stock")
+    return StockLevel(
+        key=key,
+        sku=sku,
+        warehouse=warehouse,
+        on_hand=on_hand,
+        available=quantity(row, "forecast_quantity", digits),
+        read_at=_read_at(row),
+    )
+
+
+def _digits(uom: Raw) -> int:
+    value = uom.get("digits")
+    if value is None:
+        return DIGITS
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 12:
+        raise fault("default_uom.digits", value, "is not a number of decimals")
+    return value
+
+
+def _read_at(row: Raw) -> datetime | None:
+    value = text(row, "_read_at")
+    try:
+        return parse_utc(value) if value else None
+    except (ValueError, OverflowError):
+        raise fault("_read_at", value, "is not a time", "have the stock read again") from None
+
+
+# -- invoices ----------------------------------------------------------------------------------------------------------
+
+
+def invoice_from_tryton(key: Key, row: Raw) -> ErpInvoice:
+    """A row of `account.invoice`. In Tryton a credit note is an invoice below zero: here its amounts are positive. Raises
+    `Held`.
+    """
+    same(key, str(row.get("id")), "id")
+    net, total = amount(row, "untaxed_amount"), amount(row, "total_amount")
+    credit = total < 0 or (total == 0 and net < 0)
+    sign = Decimal(-1) if credit else Decimal(1)
+    return ErpInvoice(
+        key=key,
+        number=text(row, "number"),
+        customer=code_of(one(row, "party")),
+        order=_order(row),
+        status=INVOICE_STATES.get(text(row, "state"), "unknown"),
+        issued=day(row, "invoice_date"),
+        due=_due(row),
+        currency=currency(one(row, "currency"), "code", "currency."),
+        net=net * sign,
+        tax=(total - net) * sign,
+        total=total * sign,
+        credit=credit,
+        lines=tuple(_line(line, sign) for line in many(row, "lines") if _is_line(line)),
+        stamp=newest(row),
+    )
+
+
+def _order(row: Raw) -> str:
+    """The sales this invoice is for, by their numbers; a sale without one by its reference."""
+    sales = many(row, "sales")
+    names = [text(sale, "number", "sales.") or text(sale, "reference", "sales.") for sale in sales]
+    return ", ".join(dict.fromkeys(name for name in names if name))
+
+
+def _due(row: Raw) -> date | None:
+    """The last day on which something of it falls due."""
+    days: Sequence[date | None] = [day(line, "maturity_date", "lines_to_pay.") for line in many(row, "lines_to_pay")]
+    return max((found for found in days if found is not None), default=None)
+
+
+def _is_line(line: Raw) -> bool:
+    """Titles, comments and subtotals are lines in Tryton too."""
+    return line.get("type") in (None, "line")
+
+
+def _line(line: Raw, sign: Decimal) -> InvoiceLine:
+    found = quantity(line, "quantity", _digits(one(line, "unit", "lines.")), "lines.")
+    return InvoiceLine(
+        sku=code_of(one(line, "product", "lines.")),
+        name=text(line, "description", "lines.") or text(one(line, "product", "lines."), "name", "lines.product."),
+        quantity=(found or ZERO) * sign,
+        unit_price=number(line, "unit_price", "lines.") or ZERO,
+        net=(number(line, "amount", "lines.") or ZERO) * sign,
+    )
