@@ -7,10 +7,11 @@ is waited for. Runs that a command begins are the command's own, until somebody 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -120,6 +121,8 @@ class _Work:
     context: Context
     run: RunView
     stopping: Callable[[], bool]
+    _quiet: threading.Event = field(default_factory=threading.Event)
+    """Nobody sets it: waiting for it is a rest that the next look at `stopping` ends."""
 
     @property
     def flow(self) -> FlowSettings:
@@ -142,7 +145,7 @@ class _Work:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._leave()
-            time.sleep(min(left, 0.5))
+            self._quiet.wait(min(left, 0.5))
 
     def end(self, summary: str, counts: Mapping[str, Any]) -> None:
         """It came to its end."""

@@ -65,8 +65,8 @@ class Run:
         self.warnings: list[str] = []
         self.order: SalesOrder | None = None
         """The order as it was read, once it was: what fails after that still has a number and an amount."""
-        self.customer = ""
-        """The mark of its customer's e-mail address (core.emails), by which people find the order."""
+        self.seen: SalesOrder | None = None
+        """The same, also where its sums are wrong: only for showing and finding it."""
         self.began = time.monotonic()
         self.lease_ends = claim.asked_at + claim.lease
         self.lost = False

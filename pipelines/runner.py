@@ -122,11 +122,11 @@ class Runner:
         try:
             order = run.store.order(record.key, record.raw)
         except Held as error:
-            run.customer = _customer(run.store, record.raw)
+            run.seen = _as_far_as_readable(run.store, record.raw)
             if isinstance(run, Rehearsal):
                 return standing.unreadable(run, error)
             raise
-        run.order, run.customer = order, email_mark(order.customer.person.email)
+        run.order = run.seen = order
         if isinstance(run, Rehearsal):
             return standing.rehearse(run, order)
         return orders.sync_order(run, order)
@@ -218,21 +218,24 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(outcome: Outcome, run: Run) -> Outcome:
     """Whatever came of it, people see which order it is and how much money waits, and find it by its customer's address."""
-    outcome, order = replace(outcome, customer=run.customer), run.order
-    if order is None or outcome.amount:
+    order = run.seen
+    if order is None:
+        return outcome
+    outcome = replace(outcome, customer=email_mark(order.customer.person.email))
+    if outcome.amount:
         return outcome
     return replace(outcome, number=order.number, amount=str(order.total), currency=order.currency)
 
 
-def _customer(store: Store, raw: bytes) -> str:
-    """The mark of whose order it is, where that can be told although the order cannot be carried: its sums may be wrong."""
+def _as_far_as_readable(store: Store, raw: bytes) -> SalesOrder | None:
+    """The order without the check of its sums: what cannot be carried still has a number, a customer and a total to show."""
     value = parsed(raw)
     if value is None or not isinstance(store, Readable):
-        return ""
+        return None
     try:
-        return email_mark(store.read(value).customer.person.email)
+        return store.read(value)
     except OrderwireError:
-        return ""
+        return None
 
 
 def _where(error: BaseException) -> str:

@@ -153,9 +153,7 @@ def test_five_seconds_on_the_first_page(page: Page, bad_saturday: Served) -> Non
     expect(tile).to_contain_text("Last success")
     problems = page.get_by_role("region", name="Open problems")
     expect(problems.get_by_role("row", name=re.compile("money.*does not balance"))).to_contain_text("EUR")
-    expect(page.get_by_role("region", name="Late or failing schedules")).to_contain_text(
-        "missing order numbers of shop"
-    )
+    expect(page.get_by_role("region", name="Schedules")).to_contain_text("missing order numbers of shop")
     expect(page.get_by_text("All is well")).to_have_count(0)
 
 
@@ -246,21 +244,22 @@ def test_it_refreshes_and_one_keeps_ones_place(page: Page, bad_saturday: Served)
 
 def test_it_rests_while_one_types_or_marks_text(page: Page, bad_saturday: Served) -> None:
     page.goto(bad_saturday.url)
+    orders = page.get_by_role("region", name="Last orders")
     page.evaluate("getSelection().selectAllChildren(document.querySelector('#live h1'))")
     bad_saturday.world.deliver(order(3003, billing=person("Waiter")))
     refreshed(page)
-    assert page.get_by_role("link", name="3003").count() == 0
+    assert orders.get_by_role("link", name="3003").count() == 0
     page.evaluate("getSelection().removeAllRanges()")
     refreshed(page)
-    expect(page.get_by_role("link", name="3003")).to_have_count(1)
+    expect(orders.get_by_role("link", name="3003")).to_have_count(1)
     page.get_by_role("searchbox").fill("30")
     bad_saturday.world.deliver(order(3004, billing=person("Waiter")))
     refreshed(page)
-    assert page.get_by_role("link", name="3004").count() == 0, "the list does not jump under one's fingers"
+    assert orders.get_by_role("link", name="3004").count() == 0, "the list does not jump under one's fingers"
     expect(page.get_by_text("Resting", exact=True)).to_be_visible(timeout=15_000)
     page.get_by_role("searchbox").blur()
     # By itself, in the first round after the rest.
-    expect(page.get_by_role("link", name="3004")).to_have_count(1, timeout=20_000)
+    expect(orders.get_by_role("link", name="3004")).to_have_count(1, timeout=20_000)
 
 
 def test_pause_until_and_resume(page: Page, bad_saturday: Served) -> None:
@@ -269,13 +268,13 @@ def test_pause_until_and_resume(page: Page, bad_saturday: Served) -> None:
     page.get_by_label("How long").select_option("60")
     page.get_by_label("Why").fill("their night of maintenance")
     page.get_by_role("button", name="Pause", exact=True).click()
-    expect(page.get_by_role("status")).to_contain_text("shop is paused")
+    expect(page.locator(".said")).to_contain_text("shop is paused")
     expect(page.locator("h1")).to_contain_text("paused")
     known = states.get("shop")
     assert known is not None
     assert 3500 < known.paused_for <= 3600
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_role("status")).to_contain_text("shop is resumed")
+    expect(page.locator(".said")).to_contain_text("shop is resumed")
     known = states.get("shop")
     assert known is not None
     assert not known.paused_for
@@ -291,11 +290,11 @@ def test_a_flow_is_changed_only_after_a_page_that_says_what_happens(page: Page, 
     assert flows.get("shop-orders").live
     page.get_by_label("Why").fill("a look at the prices")
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("status")).to_contain_text("shop-orders is paused")
+    expect(page.locator(".said")).to_contain_text("shop-orders is paused")
     assert flows.get("shop-orders").mode == "paused"
     page.get_by_role("article").filter(has_text="shop-orders").get_by_role("link", name="Go live …").click()
     page.get_by_role("button", name="Go live").click()
-    expect(page.get_by_role("status")).to_contain_text("shop-orders is live")
+    expect(page.locator(".said")).to_contain_text("shop-orders is live")
 
 
 def test_the_test_of_a_connection_tells_what_it_found(page: Page, bad_saturday: Served) -> None:

@@ -108,7 +108,7 @@ def test_a_held_order_is_found_by_its_number_mended_retried_and_settled(desk: De
     desk.shoot("edit-checked")
     page.get_by_label("Why? Others will read it.").fill("the shop's sum was wrong")
     page.get_by_role("button", name="Keep it and retry").click()
-    expect(page.get_by_role("status")).to_contain_text("tried now")
+    expect(page.locator(".said")).to_contain_text("tried now")
     # Nobody reloads: the page follows by itself.
     expect(page.get_by_text("It has arrived.")).to_be_visible()
     expect(page.get_by_role("link", name=re.compile(r"^SO\d+"))).to_be_visible()

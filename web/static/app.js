@@ -234,7 +234,7 @@
     root.classList.add("copies");
     const told = document.createElement("p");
     told.className = "hidden";
-    told.setAttribute("role", "status");
+    told.setAttribute("aria-live", "polite");
     document.querySelector("main").append(told);
     document.addEventListener("click", async function (event) {
       const button = event.target instanceof Element ? event.target.closest("button.copy") : null;
