@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from core.errors import Held
+from core.errors import Held, OrderwireError
 from ledger.reviews import Candidate, Review
 from mapping.canonical import SalesOrder
 from mapping.matching import Match
@@ -56,7 +56,7 @@ def _ask(run: Run, order: SalesOrder, keys: Sequence[str], match: Match) -> None
         KIND,
         keys[0],
         ", ".join(dict.fromkeys(part for part in told if part)),
-        [Candidate(name, label=name, reasons=(match.reason,)) for name in names],
+        [Candidate(name, label=_label(run, name), reasons=(match.reason,)) for name in names],
         facts={
             "flow": run.flow.name,
             "customer": str(customer.key),
@@ -64,3 +64,12 @@ def _ask(run: Run, order: SalesOrder, keys: Sequence[str], match: Match) -> None
             "jobs": [run.claim.id],
         },
     )
+
+
+def _label(run: Run, account_id: str) -> str:
+    """What people know the account by. The question is asked even where the CRM does not tell."""
+    try:
+        party = run.crm.get_party("account", account_id)
+    except OrderwireError:
+        return account_id
+    return ", ".join(part for part in (party.name, party.postal_code) if part) or account_id if party else account_id
