@@ -108,6 +108,8 @@ def _listed(state: str) -> sa.Select[Any]:
     job = t.job.c
     # The state is written out: a plan for any state (PostgreSQL) could not know how few these are.
     some = sa.select(job.id, job.updated_at).where(job.state == sa.literal_column(f"'{state}'"))
+    if state == "waiting":  # thousands may wait for going live, and would push out those that somebody waits for
+        some = some.where(job.error_class != sa.literal_column(f"'{REHEARSED}'"))
     last = some.order_by(job.updated_at.desc()).limit(LOOKED_AT + 1).subquery()
     one = sa.cast(last.c.id, sa.String) + " " + sa.cast(last.c.updated_at, sa.String)
     return sa.select(sa.func.aggregate_strings(one, " ").label("all"))

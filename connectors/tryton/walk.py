@@ -99,13 +99,16 @@ class Walk:
         return Place(place.since, mark, True, 0, 0, day, place.day, again, census)
 
     def _mark(self, since: datetime | None, server_time: datetime | None) -> datetime | None:
-        """The newest time in any of the tables; never before `since`. Too early a time does no harm: more is read again."""
+        """The newest time in any of the tables; never before `since`, never after the server's own time: one row that is dated
+        ahead would hide all changes until that day. Too early a time does no harm: more is read again.
+        """
         models = dict.fromkeys(
             model for source in STAGES[self._kind] for path, model in source.paths if model and self._has(source, path)
         )
         calm = server_time - CALM if server_time is not None else None
         times = [since, calm, *(self._newest(model, *order) for model in models for order in NEWEST)]
-        return max((moment for moment in times if moment is not None), default=None)
+        newest = max((moment for moment in times if moment is not None), default=None)
+        return newest if newest is None or server_time is None else min(newest, server_time)
 
     def _newest(self, model: str, stamp: str, order: str) -> datetime | None:
         rows = self._client.search_read(model, [], [stamp], limit=1, order=[[stamp, order]])

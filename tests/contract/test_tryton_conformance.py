@@ -276,6 +276,14 @@ class TestTryton(ErpOverHttp):
         self.world.tables["party.address"][2] |= {"city": "Rome", "write_date": began}
         assert self.customers(erp, cursor)[0]["C1"].billing.city == "Rome"
 
+    def test_a_row_that_is_dated_ahead_hides_nothing(self, erp: Tryton) -> None:
+        self.touch("customer")
+        self.world.tables["party.address"][2] |= {"write_date": self.world.now + timedelta(days=30)}
+        _, cursor = self.customers(erp, None)
+        self.world.now += timedelta(days=1)
+        name = self.add("customer")
+        assert name in self.customers(erp, cursor)[0]
+
     def test_many_rows_of_one_microsecond(self, erp: Tryton) -> None:
         _, cursor = self.customers(erp, None)
         self.world.now += timedelta(days=1)

@@ -136,6 +136,17 @@ def test_more_than_are_looked_at_are_said_to_be_at_least_so_many(
     assert (problem.count, problem.capped) == (5, False)
 
 
+def test_what_waits_for_going_live_pushes_no_problem_out(books: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger.failing, "LOOKED_AT", 3)
+    add(books, "1")
+    end(books, Outcome("retry", "The CRM does not answer.", error_class="timeout/transient", seconds=3600))
+    for number in range(2, 8):
+        add(books, str(number))
+        end(books, Outcome("retry", "Rehearsed.", error_class="rehearsal", seconds=3600))
+    (problem,) = Problems(books.db).open()
+    assert (problem.count, problem.capped) == (1, False)
+
+
 def test_many_who_ask_at_once_are_told_the_same(books: Ledger) -> None:
     for id in add(books, *(str(n) for n in range(20))):
         end(books, Outcome("held", f"Order {id} is wrong.", error_class="money", amount="1.00", currency="EUR"))
