@@ -36,7 +36,8 @@ def books(database_url: str) -> Iterator[Ledger]:
 
 
 def told(recalled: Recalled[str], jobs: Sequence[int]) -> list[str]:
-    return [recalled.of(jobs).get(job, "?") for job in jobs]
+    found = recalled.of(jobs)
+    return [found.get(job, "?") for job in jobs]
 
 
 def test_what_is_known_is_read_again_after_a_while(books: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
