@@ -131,7 +131,7 @@ def undo(review: Id, file: File = DEFAULT) -> None:
 
     with open_context(load(file)) as context:
         one = work.undo(context, review, by=who())
-        noted(context.ledger, "review.undo", f"review/{one.id}", record=one.key)
+        noted(context.ledger, "review.undo", f"review/{one.id}", record=work.key_of(one))
     say(f"{one.label} is open again.")
 
 

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from core.visible import visible
 
-_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
+_SIGNS: Final = "=+@＝＋－＠-"
+_FORMULA: Final = tuple(f"{_SIGNS}\t\r\n")
 """What a spreadsheet takes for the beginning of a formula (tab and line ends hide one; the wide signs are read alike)."""
 _GUARD: Final = "'"
+_BEGINNING: Final = re.compile(rf"\s*(?:{_GUARD}|[\"\s]*[{_SIGNS}])")
+_WITHIN: Final = re.compile(rf'(?<=[,;\t\r\n])(?=\'*[" ]*[{_SIGNS}])')
+"""Where a cell of its own would begin a formula: Excel splits at `;` where the comma is for decimals, and takes no notice of a
+quote that does not stand at the beginning of what it takes for a cell.
+"""
+_GUARDED: Final = re.compile(rf'(?<=[,;\t\r\n])\'(?=\'*[" ]*[{_SIGNS}])')
 
 
 def harmless(cell: str) -> str:
-    """The cell with a mark in front where it would begin a formula, or begins with that mark already; characters that act
-    instead of being read are written as escapes (line ends of all kinds are fine within quotes).
+    """The cell with a mark in front where it, or a part of it that a spreadsheet may take for a cell, would begin a formula, or
+    begins with that mark already; characters that act instead of being read are written as escapes (line ends of all kinds are
+    fine within quotes).
     """
-    cell = "\r".join(map(visible, cell.split("\r")))
-    return f"{_GUARD}{cell}" if cell.startswith((*_FORMULA, _GUARD)) else cell
+    cell = _WITHIN.sub(_GUARD, "\r".join(map(visible, cell.split("\r"))))
+    return f"{_GUARD}{cell}" if _begins(cell) else cell
 
 
 def plain(cell: str) -> str:
-    """The inverse, and white space around it gone."""
-    text = cell.strip()
-    return text[1:] if text.startswith(_GUARD) and text[1:].startswith((*_FORMULA, _GUARD)) else text
+    """The inverse; white space around a cell that needed no mark in front is gone."""
+    text = cell.lstrip()
+    marked = text.startswith(_GUARD) and _begins(text[1:])
+    return _GUARDED.sub("", text[1:]) if marked else _GUARDED.sub("", cell).strip()
+
+
+def _begins(cell: str) -> bool:
+    return cell.startswith(_FORMULA) or _BEGINNING.match(cell) is not None
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

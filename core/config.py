@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
@@ -179,11 +180,41 @@ def _build(model: type[Section], table: Any, path: KeyPath, reading: Reading) ->
 
 def _check_addresses(reading: Reading) -> None:
     """A password in an address would be shown by `config show` and kept in every copy of the file."""
-    for section, key in (("ledger", "url"), ("worker", "broker")):
+    for (section, key), other in _BESIDE.items():
         address = str(getattr(reading.parts.get((section,)), key, ""))
         if "@" in address and ":" in address.partition("://")[2].rpartition("@")[0]:
-            other = {"url": "password", "broker": "broker_password"}[key]
             reading.problem((section, key), f"`{key}` carries no password: give it by reference in `{other}`")
+    for path, part in reading.parts.items():
+        for place, text in _texts(part, path):
+            names = [name for name, _ in parse_qsl(text.partition("?")[2], keep_blank_values=True)]
+            if "://" in text and any(_PASSWORD.fullmatch(name.strip()) for name in names):
+                _refuse_password(place, reading)
+
+
+_BESIDE: Final = {("ledger", "url"): "password", ("worker", "broker"): "broker_password"}
+"""Where the password of an address belongs."""
+_PASSWORD: Final = re.compile(r"(?:\w*[_-])?(?:ssl)?(?:pass(?:wor[dt]|wd|file|phrase|code)?|pwd)", re.IGNORECASE)
+
+
+def _refuse_password(path: KeyPath, reading: Reading) -> None:
+    other = _BESIDE.get((str(path[0]), str(path[-1])))
+    hint = f"give it by reference in `{other}`" if other else "use an address that needs none, or a setting for secrets"
+    reading.problem(path, f"`{path[-1]}` carries no password, behind the `?` neither", hint)
+
+
+def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Every text inside a section, with its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _texts(getattr(value, name), (*path, name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(item, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from _texts(item, (*path, place))
 
 
 def _connections(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
@@ -357,10 +388,10 @@ def parse(
             reading.problem((key,), f"there is no section `{key}`", did_you_mean(key, (*_SECTIONS, *_ARRAYS)))
     for name, model in _SECTIONS.items():
         _build(model, document.get(name, {}), (name,), reading)
-    _check_addresses(reading)
     _connections(document, kinds, reading)
     for path, table in _tables(document, "flow", reading):
         _build(FlowSettings, table, path, reading)
+    _check_addresses(reading)
     _check_names(document, reading)
     _check_flows(document, kinds, reading)
     _check_alerts(document, kinds, reading)

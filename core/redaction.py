@@ -92,6 +92,35 @@ def _redact_once(text: str) -> str:
     return _PHONE.sub("[phone]", text)
 
 
+_PERSONAL_KEY: Final = re.compile(r"^(email|vat|phone)/.+", re.IGNORECASE | re.DOTALL)
+
+
+def redact_identity(key: str) -> str:
+    """The key of a customer's identity (`email/…`, `vat/…`, `erp/…`, `store/…`) without whose it is: a tax number is a person's
+    where the person is the company.
+    """
+    found = _PERSONAL_KEY.match(key)
+    if found is None:
+        return redact(key)
+    return f"{found[1]}/{'[e-mail]' if found[1].lower() == 'email' else HIDDEN}"
+
+
+_ADDRESS: Final = re.compile(r"\s*([a-z][a-z0-9+.-]{0,30}://)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def where_to(text: str) -> str:
+    """An address (`https://…`, `postgresql+psycopg://…`) as scheme, host, port and path: what names a user, or stands behind
+    `?` or `#`, may be a secret. Any other text as it is.
+    """
+    found = _ADDRESS.match(text)
+    if found is None:
+        return text
+    before, at, after = found[2].rpartition("@")
+    # A password may have any letter in it, `/` too: what has a colon before the last @ is taken for a login.
+    rest = after if at and (":" in before or "/" not in before) else found[2]
+    return found[1] + re.split(r"[?#]", rest, maxsplit=1)[0]
+
+
 def redact_all(value: object, depth: int = 0) -> object:
     """The same for every text inside dicts, lists and tuples (keys stay; deeper than eight is cut off)."""
     if isinstance(value, str):

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from core.config import Kind, Reading, read
+from core.redaction import where_to
 from core.secrets import SecretRef
 from core.tomllines import Path as KeyPath
 
@@ -50,7 +51,9 @@ def _digest(file: Path) -> str:
 
 
 def values(reading: Reading) -> list[Value]:
-    """Every setting with its value and where it came from, for `config show`. Secrets are shown as references."""
+    """Every setting with its value and where it came from, for `config show`. Secrets are shown as references, addresses without
+    user and query.
+    """
     return [value for path, section in reading.parts.items() for value in _values(section, path, reading)]
 
 
@@ -74,4 +77,4 @@ def _text(item: Any) -> str:
         return str(item).lower()
     if isinstance(item, list | tuple):
         return ", ".join(_text(below) for below in item)
-    return "{}" if isinstance(item, Mapping) else str(item)
+    return "{}" if isinstance(item, Mapping) else where_to(str(item))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -165,6 +165,20 @@ class Inbox:
         return self.db.transact(
             self._work(changes, routes if want_jobs else _nobody, via, fetchable=fetchable, correlation=correlation)
         )
+
+    def accept_over(self, seen: Record, change: Change, routes: Routes, *, via: Via) -> bool:
+        """`accept` of one change made from a state that somebody looked at. False, and nothing is kept: it is not that state any
+        more, or it is not known whether it is (the source is to be asked).
+        """
+        work = self._work([change], routes, via, fetchable=True)
+
+        def unless_changed(connection: Connection) -> bool:
+            now = self._locked(connection, change.key)
+            if now is None or replace(now, fetched_at=None) != replace(seen, fetched_at=None):
+                return False
+            return work(connection)[0].verdict is Verdict.NEWEST
+
+        return self.db.transact(unless_changed)
 
     def accept_each(self, arrivals: Sequence[Arrival], routes: Routes) -> list[list[Accepted] | Exception]:
         """`accept` for deliveries that came together; each is kept, or fails, by itself."""

@@ -410,6 +410,16 @@ class Jobs:
             query = query.where(t.job.c.alone == sa.literal(alone))
         return bool(self.db.rows(query.limit(1)))
 
+    def crowd(self, most: int) -> int:
+        """How many of the most urgent rank could be carried out right now; counted up to `most`."""
+        some = (
+            sa.select(sa.literal(1).label("one"))
+            .where(*self._claimable(t.job), t.job.c.rank == 0)
+            .limit(most)
+            .subquery()
+        )
+        return int(self.db.rows(sa.select(sa.func.count().label("number")).select_from(some))[0].number)
+
     def next_due(self) -> float | None:
         """Seconds until the next waiting job is due (0 or less: now); None when nothing waits."""
         query = sa.select(sa.func.min(t.job.c.due_at).label("first"), self.db.now.label("now"))

@@ -87,11 +87,18 @@ class Problems:
         with self._sums.failing.present() as look:
             if problem_id not in look.groups:
                 return None
-            problem, rows = (
-                self._sums.one(look, problem_id),
-                sorted(look.groups[problem_id].items(), key=lambda pair: pair[0]),
-            )
-        return problem, [Member(row.id, row.number, row.amount, row.currency) for _, row in rows]
+            problem, rows = self._sums.one(look, problem_id), list(look.groups[problem_id].values())
+        return problem, _members(rows)
+
+    def members(self, problem_ids: Iterable[str]) -> dict[str, list[Member]]:
+        """The jobs of many problems by one look, the oldest order first; those that are gone are left out."""
+        with self._sums.failing.present() as look:
+            found = {name: list(look.groups[name].values()) for name in problem_ids if name in look.groups}
+        return {name: _members(rows) for name, rows in found.items()}
+
+
+def _members(rows: Iterable[Any]) -> list[Member]:
+    return [Member(row.id, row.number, row.amount, row.currency) for row in sorted(rows, key=lambda row: row.id)]
 
 
 def _as_outage(problem: Problem, look: Look) -> Problem:

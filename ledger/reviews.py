@@ -18,6 +18,8 @@ from ledger.database import Database
 ReviewKind = Literal["order", "customer"]
 Decision = Literal["link", "new"]
 """link: it is that record. new: it is none of them."""
+Sort = Literal["age", "score", "lately"]
+"""The oldest first, the surest, or the last decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,46 @@ class Review:
         return bool(self.decision)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which questions. `decided` None: all; "" for everything else: any. `text` is anywhere in what people read of them."""
+
+    decided: bool | None = False
+    target: str = ""
+    kind: str = ""
+    text: str = ""
+
+    def where(self) -> list[sa.ColumnElement[bool]]:
+        """As conditions."""
+        review = t.review.c
+        found: list[sa.ColumnElement[bool]] = []
+        if self.decided is not None:
+            found.append(review.decision != "" if self.decided else review.decision == "")
+        if self.target:
+            found.append(review.target == self.target)
+        if self.kind:
+            found.append(review.kind == self.kind)
+        if self.text:
+            found.append(_has(self.text))
+        return found
+
+
+def _has(text: str) -> sa.ColumnElement[bool]:
+    """SQLite folds only the letters of English: others are looked for as people write them."""
+    spoken = dict.fromkeys((text, text.lower(), text.upper(), text.title()))
+    kept = [(t.review.c[name], word) for name in ("key", "label", "note") for word in spoken]
+    # Candidates are kept as JSON: what stands in their texts has its quotes and backslashes escaped there.
+    kept += [(t.review.c.candidates, json.dumps(word, ensure_ascii=False)[1:-1]) for word in spoken]
+    return sa.or_(*(column.icontains(word, autoescape=True) for column, word in kept))
+
+
 class Reviews:
     """Ask, decide, take back, look."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
         self._open = db.prepare(
-            sa.select(t.review.c.id).where(
+            sa.select(t.review).where(
                 t.review.c.target == sa.bindparam("b_target"),
                 t.review.c.kind == sa.bindparam("b_kind"),
                 t.review.c.key == sa.bindparam("b_key"),
@@ -95,7 +130,7 @@ class Reviews:
                 return
             values = {
                 "label": label,
-                "candidates": json.dumps([asdict(one) for one in candidates], ensure_ascii=False),
+                "candidates": json.dumps([asdict(one) for one in _best_first(candidates)], ensure_ascii=False),
                 "facts": json.dumps(_grown(json.loads(row.facts or "{}"), facts or {}), ensure_ascii=False),
                 "run_id": run_id,
                 "updated_at": now,
@@ -150,27 +185,74 @@ class Reviews:
         return _review(rows[0]) if rows else None
 
     def list(
-        self, *, decided: bool | None = False, target: str = "", kind: str = "", limit: int = 10_000
+        self,
+        *,
+        decided: bool | None = False,
+        target: str = "",
+        kind: str = "",
+        limit: int | None = None,
+        after: int = 0,
     ) -> Sequence[Review]:
-        """Questions, oldest first; by default the open ones. `decided` None: all."""
-        query = sa.select(t.review).order_by(t.review.c.id).limit(limit)
-        if decided is not None:
-            query = query.where(t.review.c.decision != "" if decided else t.review.c.decision == "")
-        if target:
-            query = query.where(t.review.c.target == target)
-        if kind:
-            query = query.where(t.review.c.kind == kind)
+        """Questions, oldest first; by default the open ones. `decided` None: all. `after`: only those with a greater id."""
+        where = Wanted(decided, target, kind).where()
+        query = sa.select(t.review).where(t.review.c.id > after, *where).order_by(t.review.c.id).limit(limit)
         return [_review(row) for row in self.db.rows(query)]
+
+    def count(self, wanted: Wanted) -> int:
+        """How many there are."""
+        return int(self.db.rows(sa.select(sa.func.count().label("all")).where(*wanted.where()))[0].all)
+
+    def kinds(self) -> dict[str, int]:
+        """How many are open, by kind."""
+        review = t.review.c
+        query = sa.select(review.kind, sa.func.count().label("all")).where(review.decision == "").group_by(review.kind)
+        return {row.kind: row.all for row in self.db.rows(query)}
+
+    def some(self, wanted: Wanted, *, sort: Sort = "age", limit: int, skip: int = 0) -> Sequence[Review]:
+        """A part of them in an order that people asked for."""
+        review = t.review.c
+        first = {"age": review.id, "score": self._best().desc(), "lately": review.decided_at.desc()}[sort]
+        then = review.id.desc() if sort == "lately" else review.id
+        query = sa.select(t.review).where(*wanted.where()).order_by(first, then).limit(limit).offset(skip)
+        return [_review(row) for row in self.db.rows(query)]
+
+    def _best(self) -> sa.ColumnElement[int]:
+        """The best candidate's score, which is the first one's. A text with `"score": ` in it has its quotes escaped in JSON,
+        so the first place with these letters is the score.
+        """
+        text = t.review.c.candidates
+        if not self.db.is_sqlite:
+            return sa.func.coalesce(sa.cast(sa.func.substring(text, '"score": ([0-9]{1,9})'), sa.Integer), 0)
+        place = sa.func.instr(text, '"score": ')
+        return sa.case((place > 0, sa.cast(sa.func.substr(text, place + 9, 9), sa.Integer)), else_=0)
+
+    def asked(self, target: str, kind: ReviewKind, key: str) -> Review | None:
+        """The open question about this."""
+        rows = self.db.rows(self._open, {"b_target": target, "b_kind": kind, "b_key": key})
+        return _review(rows[0]) if rows else None
+
+    def waited_for(self, target: str, job_id: int) -> Review | None:
+        """The open question about a customer that this job waits for. Nothing is read but what names the number."""
+        review = t.review.c
+        mine = (review.target == target, review.kind == "customer", review.decision == "")
+        query = sa.select(review.id, review.facts).where(*mine, review.facts.like(f'%"jobs": [%{job_id}%'))
+        for row in self.db.rows(query.order_by(review.id)):
+            if job_id in json.loads(row.facts).get("jobs", ()):
+                return self.get(row.id)
+        return None
 
     def is_open(self, target: str, kind: ReviewKind, key: str) -> bool:
         """Whether this is being asked, and not answered yet."""
-        rows = self.db.rows(self._open, {"b_target": target, "b_kind": kind, "b_key": key})
-        return bool(rows)
+        return self.asked(target, kind, key) is not None
 
     def decided(self, target: str, kind: ReviewKind, keys: Sequence[str]) -> dict[str, Review]:
         """What was decided about any of these keys."""
         rows = self.db.rows(sa.select(t.review).where(*_is(target, kind, keys), t.review.c.decision != ""))
         return {row.key: _review(row) for row in rows}
+
+
+def _best_first(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    return sorted(candidates, key=lambda one: -one.score)
 
 
 def _grown(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

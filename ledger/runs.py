@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from core.clock import from_micros
+from core.errors import ConfigurationProblem, OrderwireError
 from ledger import tables as t
 from ledger.database import Database
 
@@ -20,13 +21,28 @@ RunKind = Literal["rehearse", "adopt", "link", "survey", "backfill", "preview", 
 """survey: what a backfill would find; preview: what an undo would take back."""
 RunState = Literal["queued", "running", "done", "stopped", "failed"]
 """queued: a worker carries it out, as soon as one is free."""
-GOING: Final = ("queued", "running")
+GOING: Final[tuple[RunState, ...]] = ("queued", "running")
 CHUNK: Final = 500
 CREATE: Final = "create"
 """The verdict of orders from before the start that a backfill is to create."""
 UNDONE: Final = "undone"
 """The verdict of orders that a backfill had brought, and that were taken back: only another `--create` brings them again."""
+CARRIED: Final = "carried"
+"""Among the options of a run that workers carry out: no command is at work with it."""
+RATE: Final = "rate"
+BESIDE: Final = frozenset({CARRIED, RATE})
+"""Options by which no run is told from another: the same command finds its run whatever they are."""
+STOPPED_BY: Final = "Stopped by "
+"""What the summary of a run begins with that a person stopped: only a person lets it go on."""
+BEAT: Final = timedelta(seconds=60)
+"""Whoever is at work with a run lets that be seen so often at least."""
 _MARK: Final = "run-"
+
+
+class Lost(OrderwireError):
+    """The run is not ours any more: somebody ended it, or another one goes on with it. Whoever lost it leaves it as it is."""
+
+    error_class = "run lost"
 
 
 def mark(run_id: int | Literal[""]) -> str:
@@ -126,14 +142,75 @@ class Runs:
         rows = self.db.rows(query)
         return _run(rows[0]) if rows else None
 
-    def progress(self, run_id: int, *, cursor: str | None = None, counts: Mapping[str, Any] | None = None) -> None:
-        """Where it is; call it after what was done up to here is committed."""
+    def command(
+        self,
+        kind: RunKind,
+        flow: str,
+        options: Mapping[str, Any],
+        *,
+        by: str = "",
+        beside: Mapping[str, Any] | None = None,
+    ) -> RunView:
+        """The run of somebody's command, running: the interrupted one that was asked for the same, else a new one. `beside`:
+        options of BESIDE. Raises ConfigurationProblem where a worker is to carry that one out.
+        """
+        run, known = self._asked(kind, flow, options), {**options, **(beside or {})}
+        if run is None:
+            return self.begin(kind, flow, known, by=by)
+        values = {"state": "running", "ended_at": None, "options": _dump(known), "updated_at": self.db.micros()}
+        carried = run.state in GOING and run.options.get(CARRIED)
+        if carried or not self._move(run.id, (run.state,), values):
+            raise ConfigurationProblem(
+                f"Run {run.id} does that already. What to do: see how far it is, `orderwire runs show {run.id}`, or stop it "
+                "first."
+            )
+        return self.get(run.id) or run
+
+    def _asked(self, kind: RunKind, flow: str, options: Mapping[str, Any]) -> RunView | None:
+        """The newest unfinished run of these options, whatever is beside them."""
+        query = (
+            sa.select(t.run)
+            .where(t.run.c.kind == kind, t.run.c.flow == flow, t.run.c.state.in_((*GOING, "stopped", "failed")))
+            .order_by(t.run.c.id.desc())
+        )
+        for run in map(_run, self.db.rows(query)):
+            if _dump({name: value for name, value in run.options.items() if name not in BESIDE}) == _dump(options):
+                return run
+        return None
+
+    def require_ours(self, run: RunView) -> None:
+        """Whoever is at work with a run asks before each step, whereby it is seen that he lives. Raises Lost."""
+        now = self.get(run.id)
+        if now is None or now.state != "running" or bool(now.options.get(CARRIED)) != bool(run.options.get(CARRIED)):
+            why = (
+                f"was ended by somebody else: {now.summary}"
+                if now is not None and now.summary
+                else "is not ours any more."
+            )
+            raise Lost(f"Run {run.id} {why} What to do: see `orderwire runs show {run.id}`.")
+        if from_micros(self.db.micros()) - now.updated_at >= BEAT:
+            self.progress(run.id)
+
+    def progress(
+        self,
+        run_id: int,
+        *,
+        cursor: str | None = None,
+        counts: Mapping[str, Any] | None = None,
+        after: str | None = None,
+    ) -> bool:
+        """Where it is; call it after what was done up to here is committed. `after`: only if its cursor is still this one;
+        False: it has moved on.
+        """
         values: dict[str, Any] = {"updated_at": self.db.micros()}
         if cursor is not None:
             values["cursor"] = cursor
         if counts is not None:
             values["counts"] = _dump(counts)
-        self.db.execute(sa.update(t.run).where(t.run.c.id == run_id).values(**values))
+        query = sa.update(t.run).where(t.run.c.id == run_id).values(**values)
+        if after is not None:
+            query = query.where(t.run.c.cursor == after)
+        return bool(self.db.execute(query.returning(t.run.c.id)))
 
     def resume(self, run_id: int) -> None:
         """It goes on."""
@@ -143,32 +220,36 @@ class Runs:
             .values(state="running", ended_at=None, updated_at=self.db.micros())
         )
 
-    def end(self, run_id: int, state: RunState, summary: str = "") -> None:
-        """It is over, or was stopped."""
+    def end(
+        self, run_id: int, state: RunState, summary: str = "", *, whatever: tuple[RunState, ...] = ("running",)
+    ) -> bool:
+        """It is over. False: it is in none of the states `whatever`; what a person stopped stays stopped."""
         now = self.db.micros()
-        self.db.execute(
-            sa.update(t.run)
-            .where(t.run.c.id == run_id)
-            .values(state=state, summary=summary, ended_at=now, updated_at=now)
-        )
+        return self._move(run_id, whatever, {"state": state, "summary": summary, "ended_at": now, "updated_at": now})
 
     def stop(self, run_id: int, summary: str) -> bool:
-        """End what has not ended: whoever is at work with it notices. False: it had ended."""
-        now = self.db.micros()
-        values = {"state": "stopped", "summary": summary, "ended_at": now, "updated_at": now}
-        return self._move(run_id, GOING, values)
+        """Somebody ends what has not ended: whoever is at work with it notices. False: it had ended."""
+        return self.end(run_id, "stopped", summary, whatever=GOING)
 
-    def queue(self, run_id: int, summary: str = "", *, whatever: tuple[RunState, ...] = ("stopped", "failed")) -> bool:
-        """A worker is to go on with it; `summary`: why it rests. False: it is in none of the states `whatever`."""
+    def queue(self, run_id: int, *, options: Mapping[str, Any], whatever: RunState) -> bool:
+        """A person lets a worker go on with it. False: it is not in the state `whatever` any more."""
+        values = {"state": "queued", "summary": "", "ended_at": None, "updated_at": self.db.micros()}
+        return self._move(run_id, (whatever,), {**values, "options": _dump(options)})
+
+    def give_back(self, run_id: int, summary: str = "") -> bool:
+        """A worker leaves off, another one is to go on; `summary`: why it rests. False: it had ended, or a person stopped it."""
         values = {"state": "queued", "summary": summary, "ended_at": None, "updated_at": self.db.micros()}
-        return self._move(run_id, whatever, values)
+        by_nobody = ~t.run.c.summary.startswith(STOPPED_BY, autoescape=True)
+        return self._move(run_id, ("running", "stopped"), values, by_nobody)
 
     def take(self, run_id: int) -> bool:
         """A worker begins, or goes on after one that died. False: somebody has stopped it meanwhile."""
         return self._move(run_id, GOING, {"state": "running", "summary": "", "updated_at": self.db.micros()})
 
-    def _move(self, run_id: int, states: Sequence[str], values: Mapping[str, Any]) -> bool:
-        query = sa.update(t.run).where(t.run.c.id == run_id, t.run.c.state.in_(states)).values(**values)
+    def _move(
+        self, run_id: int, states: Sequence[str], values: Mapping[str, Any], *further: sa.ColumnElement[bool]
+    ) -> bool:
+        query = sa.update(t.run).where(t.run.c.id == run_id, t.run.c.state.in_(states), *further).values(**values)
         return bool(self.db.execute(query.returning(t.run.c.id)))
 
     def put(self, run_id: int, items: Sequence[Item]) -> None:

@@ -53,6 +53,8 @@ class Schedules:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._ours: dict[str, int] = {}
+        """When we started what we run, by schedule: whoever starts it after our lease has another moment there."""
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -66,7 +68,11 @@ class Schedules:
             self.db.execute(fresh.on_conflict_do_nothing(index_elements=["name"]))
         elif not due:
             return False
-        return self.db.transact(partial(self._start, name=name, every=every, lease=lease))
+        started = self.db.transact(partial(self._start, name=name, every=every, lease=lease))
+        if started is None:
+            return False
+        self._ours[name] = started
+        return True
 
     def _due(self, name: str) -> bool | None:
         """A look without the write lock; None: never heard of."""
@@ -80,11 +86,12 @@ class Schedules:
         awake = schedule.paused_until.is_(None) | (schedule.paused_until <= self.db.now)
         return awake & ((resting & (schedule.next_at <= self.db.now)) | (schedule.running_until < self.db.now))
 
-    def _start(self, connection: Connection, *, name: str, every: float, lease: float) -> bool:
+    def _start(self, connection: Connection, *, name: str, every: float, lease: float) -> int | None:
+        """When it was started; None: it is not due any more."""
         query = sa.select(t.schedule, self.db.now.label("now"), self._is_due().label("is_due"))
         row = connection.execute(self.db.lock_rows(query.where(t.schedule.c.name == name))).one()
         if not row.is_due:
-            return False
+            return None
         step = max(int(every * SECOND), 1)
         runs = row.runs
         for gap in _gaps(row, step):
@@ -106,25 +113,31 @@ class Schedules:
                 paused_why="",
             )
         )
-        return True
+        return int(row.now)
+
+    def _is_ours(self, name: str) -> Sequence[sa.ColumnElement[bool]]:
+        """It runs, and it is us who started it: nobody else has, since our lease ended."""
+        schedule = t.schedule.c
+        started = self._ours.get(name, 0)
+        return schedule.name == name, schedule.running_until.is_not(None), schedule.last_started_at == started
 
     def renew(self, name: str, *, lease: float) -> None:
-        """It still runs: nobody else starts it within another lease."""
+        """What we started still runs: nobody else starts it within another lease. It stays with whoever has started it since."""
         self.db.execute(
-            sa.update(t.schedule)
-            .where(t.schedule.c.name == name, t.schedule.c.running_until.is_not(None))
-            .values(running_until=self.db.now + int(lease * SECOND))
+            sa.update(t.schedule).where(*self._is_ours(name)).values(running_until=self.db.now + int(lease * SECOND))
         )
 
     def ended(self, name: str, outcome: str) -> None:
-        """It ran; `outcome` is a short sentence, "failed: ..." where it went badly."""
+        """What we started ran; `outcome` is a short sentence, "failed: ..." where it went badly. Where we lost it nothing is
+        noted: whoever has started it since has noted that our round was lost.
+        """
         self.db.transact(partial(self._end, name=name, outcome=outcome[:500]))
 
     def _end(self, connection: Connection, *, name: str, outcome: str) -> None:
         schedule = t.schedule.c
         rows = connection.execute(
             sa.update(t.schedule)
-            .where(schedule.name == name)
+            .where(*self._is_ours(name))
             .values(running_until=None, last_ended_at=self.db.now, last_outcome=outcome, runs=schedule.runs + 1)
             .returning(
                 schedule.runs, schedule.due_at, schedule.missed, schedule.last_started_at, schedule.last_ended_at

@@ -26,7 +26,7 @@ from core.money import show
 from core.settings import FlowSettings
 from ledger.inbox import Route
 from ledger.runjobs import Ended, RunJobs, ends
-from ledger.runs import CREATE, Item, RunView, mark
+from ledger.runs import CREATE, RATE, Item, Lost, RunView, mark
 from pipelines.context import Context
 
 AHEAD: Final = 300
@@ -35,6 +35,8 @@ SLICE: Final = 50
 """Orders that are taken in together."""
 LOOK: Final = 1.0
 """Seconds between two looks at how far the jobs are."""
+RESTS: Final = 30.0
+"""Seconds of rest after which it is looked whether the run is still to go on."""
 
 Progress = Callable[[int, int | None], None]
 Pause = Callable[[float], None]
@@ -43,7 +45,8 @@ Pause = Callable[[float], None]
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What somebody asked for. `until` None: now (the moment at which the run first began). `rate`: orders per minute at most;
-    0: as quick as the jobs are carried out. It is no part of what identifies a run, so it may be changed on the way.
+    0: as quick as the jobs are carried out. It is kept with a run and no part of what identifies it: it may be changed on the
+    way.
     """
 
     since: datetime
@@ -141,16 +144,17 @@ def backfill(
     pause: Pause = time.sleep,
 ) -> RunView:
     """Take in the orders placed in [since, until), oldest first. An interrupted run (`run`, else one of the same options) is
-    gone on with. Raises RetryLater when the store is out: the same command goes on later.
+    gone on with. Raises RetryLater when the store is out: the same command goes on later; Lost when somebody has ended the run.
     """
-    runs, options = context.ledger.runs, wanted.options()
-    run = run or runs.unfinished("backfill", flow.name, options) or runs.begin("backfill", flow.name, options, by=by)
-    runs.resume(run.id)
+    runs, beside = context.ledger.runs, {RATE: wanted.rate}
+    run = run or runs.command("backfill", flow.name, wanted.options(), by=by, beside=beside)
     feeder = _Feeder(context, flow, wanted, run, progress, pause)
     try:
         feeder.feed()
+    except Lost:
+        raise
     except OrderwireError as error:
-        runs.stop(run.id, error.message)
+        runs.end(run.id, "stopped", error.message)
         raise
     runs.end(run.id, "done", feeder.words())
     return runs.get(run.id) or run
@@ -190,7 +194,7 @@ class _Feeder:
                 self._note(since)
                 self._progress(self.seen, self._total)
                 if self._wanted.rate:
-                    self._pause(len(changes) * 60 / self._wanted.rate)
+                    self._rest(len(changes) * 60 / self._wanted.rate)
 
     @property
     def _slice(self) -> int:
@@ -200,15 +204,18 @@ class _Feeder:
     def _go_on(self) -> None:
         """Wait until the jobs have followed; raises where somebody has ended the run meanwhile."""
         while True:
-            run = self._context.ledger.runs.get(self._run.id)
-            if run is None or run.state != "running":
-                raise ConfigurationProblem(
-                    f"The run {self._run.id} was ended by somebody else. What to do: see `orderwire runs show {self._run.id}`."
-                )
+            self._context.ledger.runs.require_ours(self._run)
             if self._jobs.ahead(self._flow.name) + self._slice <= AHEAD:
                 return
             self._progress(self.seen, self._total)
             self._pause(LOOK)
+
+    def _rest(self, seconds: float) -> None:
+        """At a low rate that is long: it is still to be seen that somebody is at work."""
+        while seconds > 0:
+            self._pause(min(seconds, RESTS))
+            seconds -= RESTS
+            self._context.ledger.runs.require_ours(self._run)
 
     def _take_in(self, changes: Sequence[Change]) -> datetime:
         """Note, then hand over: no job runs before its verdict is written. The latest moment that one was placed at."""

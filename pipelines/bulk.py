@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Final, Literal
 
-import sqlalchemy as sa
-
+from core.clock import from_micros
 from core.money import show
 from ledger import Ledger
-from ledger import tables as t
 from ledger.problems import fingerprint
-from ledger.runs import Item, RunView
+from ledger.runs import GOING, Item, RunView
 from ledger.search import Member, money_of
 
 What = Literal["retry", "skip"]
@@ -21,7 +20,10 @@ EVERY: Final = 2.0
 CHUNK: Final = 100
 """Jobs of one round."""
 AHEAD: Final = 200
-"""While so many jobs are due already, no more are retried: orders that come in meanwhile must not queue behind them."""
+"""While so many jobs can be carried out already, no more are retried: orders that come in meanwhile must not queue behind
+them."""
+BEGINS_WITHIN: Final = timedelta(minutes=5)
+"""Whoever begins a bulk action has put down its jobs by then, or has died."""
 MOST: Final = 10_000
 """Jobs of one bulk action."""
 _PLANNED: Final = "planned"
@@ -39,31 +41,57 @@ def begin(
     problem: str = "",
     reason: str = "",
 ) -> RunView:
-    """A bulk action over these jobs as they are now; nothing is done yet. `problem`: the fingerprint of what they have in
-    common; `reason`: why they are skipped.
+    """A bulk action over these jobs as they are now; nothing is done before `start`. `problem`: the fingerprint of what they
+    have in common; `reason`: why they are skipped.
     """
     kept = members[:MOST]
     amounts = [show(amount, currency) for currency, amount in sorted(money_of(kept).items())]
     options = {"name": name[:200], "jobs": len(kept), "amounts": amounts}
     options |= {key: value for key, value in (("problem", problem), ("reason", reason)) if value}
-    run = ledger.runs.begin(what, flow[:32], options, by=by)
+    run = ledger.runs.begin(what, flow[:32], options, by=by, state="queued")
     items = [Item(f"{one.id:015d}", _PLANNED, one.number, one.amount, one.currency) for one in kept]
     ledger.runs.put(run.id, items)
     return run
 
 
+def start(ledger: Ledger, run_id: int) -> int:
+    """Its first round, by whoever has begun it: nobody else advances it before it runs. How many jobs were changed."""
+    run = ledger.runs.get(run_id)
+    if run is None or run.state != "queued":
+        return 0
+    done, over = _round(ledger, run)
+    if ledger.runs.take(run_id) and over:
+        _end(ledger, run_id)
+    return done
+
+
 def go_on(ledger: Ledger) -> int:
     """One round of every bulk action that is not done. How many jobs were changed."""
-    found = [run for what in KINDS for run in ledger.runs.list(kind=what, limit=20) if run.state == "running"]
-    return sum(advance(ledger, run.id) for run in sorted(found, key=lambda run: run.id))
+    going, now = ledger.runs.going(KINDS), from_micros(ledger.db.micros())
+    for run in going:
+        if run.state == "queued" and now - run.updated_at > BEGINS_WITHIN:
+            ledger.runs.end(
+                run.id, "stopped", "Whoever began it died. What to do: begin it again.", whatever=("queued",)
+            )
+    return sum(advance(ledger, run.id) for run in going)
 
 
 def advance(ledger: Ledger, run_id: int) -> int:
-    """One round of a bulk action. How many jobs were changed."""
+    """One round of a bulk action that runs. How many jobs were changed."""
     run = ledger.runs.get(run_id)
-    if run is None or run.state != "running" or (run.kind == "retry" and _crowded(ledger)):
+    if run is None or run.state != "running":
         return 0
-    page = ledger.runs.items(run_id, after=run.cursor, limit=CHUNK)
+    done, over = _round(ledger, run)
+    if over:
+        _end(ledger, run_id)
+    return done
+
+
+def _round(ledger: Ledger, run: RunView) -> tuple[int, bool]:
+    """How many jobs were changed, and whether none are left."""
+    if run.kind == "retry" and ledger.jobs.crowd(AHEAD) >= AHEAD:
+        return 0, False
+    page = ledger.runs.items(run.id, after=run.cursor, limit=CHUNK)
     changed = _CHANGES[run.kind]
     done = [item for item in page if changed(ledger, run, int(item.key))]
     word = _DONE[run.kind]
@@ -71,11 +99,8 @@ def advance(ledger: Ledger, run_id: int) -> int:
         word: int(run.counts.get(word, 0)) + len(done),
         "left_alone": int(run.counts.get("left_alone", 0)) + len(page) - len(done),
     }
-    if page:
-        ledger.runs.progress(run_id, cursor=page[-1].key, counts=counts)
-    if len(page) < CHUNK:
-        _end(ledger, run_id, counts)
-    return len(done)
+    ours = not page or ledger.runs.progress(run.id, cursor=page[-1].key, counts=counts, after=run.cursor)
+    return len(done), ours and len(page) < CHUNK
 
 
 def done(run: RunView) -> int:
@@ -103,27 +128,15 @@ def _skipped(ledger: Ledger, run: RunView, job_id: int) -> bool:
 _CHANGES: Final[Mapping[str, Callable[[Ledger, RunView, int], bool]]] = {"retry": _retried, "skip": _skipped}
 
 
-def _end(ledger: Ledger, run_id: int, counts: Mapping[str, int]) -> None:
+def _end(ledger: Ledger, run_id: int) -> None:
+    """Unless somebody stopped it in its last round."""
     run = ledger.runs.get(run_id)
-    if run is not None and run.state == "running":  # nobody stopped it in its last round
-        word = _DONE[run.kind]
-        left = f", {counts['left_alone']} had moved on by themselves" if counts["left_alone"] else ""
-        ledger.runs.end(run_id, "done", f"{counts[word]} jobs {word}{left}.")
+    if run is not None:
+        alone = int(run.counts.get("left_alone", 0))
+        left = f", {alone} had moved on by themselves" if alone else ""
+        ledger.runs.end(run_id, "done", f"{done(run)} jobs {_DONE[run.kind]}{left}.")
 
 
 def stop(ledger: Ledger, run: RunView) -> bool:
     """No further round. False when it had ended."""
-    if run.state != "running":
-        return False
-    ledger.runs.end(run.id, "stopped", f"Stopped after {done(run)} jobs.")
-    return True
-
-
-def _crowded(ledger: Ledger) -> bool:
-    due = (
-        sa.select(sa.literal(1).label("one"))
-        .where(t.job.c.state == "waiting", t.job.c.rank == 0, t.job.c.due_at <= ledger.db.now)
-        .limit(AHEAD)
-        .subquery()
-    )
-    return int(ledger.db.rows(sa.select(sa.func.count().label("n")).select_from(due))[0].n) >= AHEAD
+    return ledger.runs.end(run.id, "stopped", f"Stopped after {done(run)} jobs.", whatever=GOING)

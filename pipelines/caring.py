@@ -161,6 +161,10 @@ class Caring:
         spell = last if last is not None and last.ended_at is None else None
         return standing(problem, care.get(problem_id), care.outages(), now, spell), members
 
+    def members(self, problem_ids: Sequence[str]) -> dict[str, list[Member]]:
+        """The orders of many problems, the oldest first; those of problems that are gone are left out."""
+        return Problems(self.ledger.db).members(problem_ids) if problem_ids else {}
+
     def ended(self, limit: int = 50) -> list[Spell]:
         """Problems that have ended within the last seven days, and how."""
         return self.ledger.care.ended(from_micros(self.ledger.db.micros()) - SHOWN_FOR, limit)
@@ -274,7 +278,7 @@ class Caring:
         money = [show(amount, currency) for currency, amount in money_of(kept[: bulk.MOST]).items()]
         facts = {"name": problem_name(problem), "problem": problem.id, "jobs": number, "amounts": money, "reason": why}
         self.desk.audit.note(actor, "bulk.skip", f"bulk/{run.id}", facts)
-        bulk.advance(self.ledger, run.id)
+        bulk.start(self.ledger, run.id)
         self.ledger.schedules.run_now(bulk.SCHEDULE)
         return self.desk.bulk(run.id)
 

@@ -24,7 +24,7 @@ from core.errors import OrderwireError, RetryLater
 from core.settings import FlowSettings
 from ledger import Ledger
 from ledger.runjobs import Ended
-from ledger.runs import RunKind, RunView
+from ledger.runs import CARRIED, RATE, Lost, RunKind, RunView
 from pipelines import backfill, rehearse, undo
 from pipelines.backfill import Wanted
 from pipelines.context import Context
@@ -43,9 +43,6 @@ EVERY: Final = 20.0
 """Whoever queues a run makes its schedule due at once."""
 AGAIN: Final = timedelta(seconds=60)
 """A run that met an outage is gone on with after it."""
-CARRIED: Final = "carried"
-"""Among the options of a run that was begun here: nobody else is at work with it."""
-STOPPED_BY: Final = "Stopped by "
 _ADVICE: Final = " What to do:"
 
 
@@ -53,12 +50,6 @@ class Leaving(OrderwireError):
     """This process ends; another one goes on."""
 
     error_class = "leaving"
-
-
-class Stopped(OrderwireError):
-    """Somebody has ended the run."""
-
-    error_class = "stopped"
 
 
 def schedule_of(kind: str) -> str:
@@ -92,26 +83,20 @@ def _carry(context: Context, run: RunView, stopping: Callable[[], bool]) -> None
         return
     try:
         _WORK[run.kind](_Work(context, run, stopping))
+    except Lost:
+        log.info("a run was ended while it was carried out", run=run.id, kind=run.kind)
     except Leaving:
-        runs.queue(run.id, whatever=("running", "stopped"))
-    except RetryLater as error:
-        _wait(context.ledger, run, error)
+        runs.give_back(run.id)
+    except RetryLater as error:  # an outage: it goes on by itself
+        runs.give_back(run.id, f"{error.message.partition(_ADVICE)[0]} It is tried again by itself.")
     except OrderwireError as error:
-        runs.stop(run.id, error.message)
+        runs.end(run.id, "stopped", error.message)
     except (DBAPIError, PoolTimeoutError):
         raise  # the ledger is away: it stays as it is, and is due again
     except Exception:
         log.exception("a run failed by a bug of ours", run=run.id, kind=run.kind)
         what = "What to do: report it with the run's number; what was done so far is kept."
         runs.end(run.id, "failed", f"Orderwire stumbled over this run. {what}")
-
-
-def _wait(ledger: Ledger, run: RunView, error: RetryLater) -> None:
-    """An outage: it goes on by itself, unless somebody has stopped it meanwhile."""
-    now = ledger.runs.get(run.id)
-    if now is not None and not now.summary.startswith(STOPPED_BY):
-        why = f"{error.message.partition(_ADVICE)[0]} It is tried again by itself."
-        ledger.runs.queue(run.id, why, whatever=("running", "stopped"))
 
 
 @dataclass(slots=True)
@@ -129,11 +114,9 @@ class _Work:
         return self.context.flow(self.run.flow)
 
     def watch(self, _done: int, _total: int | None) -> None:
-        """Told of progress; raises where the work is to end."""
+        """Told of progress; raises where the work is to end: first of all where somebody has ended it."""
+        self.context.ledger.runs.require_ours(self.run)
         self._leave()
-        now = self.context.ledger.runs.get(self.run.id)
-        if now is None or now.state != "running":
-            raise Stopped(now.summary if now is not None else "The run is gone. What to do: nothing.")
 
     def count(self, done: int, total: int | None) -> None:
         """The same, and written down."""
@@ -165,7 +148,7 @@ def wanted_of(options: Mapping[str, Any]) -> Wanted:
         parse_utc(until) if until else None,
         create=bool(options.get("create")),
         invoices=bool(options.get("invoices")),
-        rate=float(options.get("rate") or 0),
+        rate=float(options.get(RATE) or 0),
     )
 
 

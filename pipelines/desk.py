@@ -154,7 +154,7 @@ class Desk:
         self.audit.note(
             actor, "bulk.retry", f"bulk/{run.id}", {"name": name, "jobs": len(members), "amounts": list(money.values())}
         )
-        bulk.advance(self.ledger, run.id)
+        bulk.start(self.ledger, run.id)
         self.ledger.schedules.run_now(bulk.SCHEDULE)
         self.bell()
         return self.bulk(run.id)

@@ -65,8 +65,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An edit that can be taken."""
+    """An edit that can be taken. `record`: the state that it mends."""
 
+    record: Record
     raw: bytes
     order: SalesOrder
     differences: Sequence[Difference]
@@ -102,9 +103,7 @@ class Editing:
         key = Key.parse(job.key)
         record = self._record(key)
         if record.version != version:
-            raise Refused(
-                "The store has changed this order meanwhile. What to do: open the editor again, the new state may be right."
-            )
+            raise _overtaken()
         known = _parsed(record)
         merged = unhidden(known, redact_all(known), _typed(text))
         found = differences(known, merged)
@@ -120,15 +119,15 @@ class Editing:
                 "What to do: put the number back.",
                 field="number",
             )
-        return Checked(raw, order, found)
+        return Checked(record, raw, order, found)
 
     def save(self, job_id: int, text: str, version: int, reason: str, *, actor: str) -> JobView:
         """Keep the edited state as the record's newest and run its jobs. Raises what `check` raises, and a missing reason."""
         why = required(reason)
         checked = self.check(job_id, text, version)
         before = self.desk.job(job_id)
-        key = Key.parse(before.key)
-        record = self._record(key)
+        # What was checked is what it stands on: a state that came since must not be read here and stamped over.
+        key, record = Key.parse(before.key), checked.record
         stamp = None if record.stamp is None else from_micros(record.stamp + _TICK)
         change = Change(
             key=key,
@@ -139,7 +138,8 @@ class Editing:
             topic="edit",
             fetched_at=self.context.ledger.clock.now(),
         )
-        self.context.ledger.inbox.accept([change], self.context.routes, via="edit")
+        if not self.context.ledger.inbox.accept_over(record, change, self.context.routes, via="edit"):
+            raise _overtaken()
         changed = [f"{one.path}: {one.before} -> {one.after}" for one in checked.differences[:SHOWN_CHANGES]]
         facts = {"number": before.number, "record": before.key, "reason": why, "changed": changed}
         self.desk.audit.note(actor, "job.edit", f"job/{job_id}", facts)
@@ -198,6 +198,12 @@ class Editing:
             return store.order(key, raw)
         except Held as error:
             raise Mistake(error.message, field=error.field) from error
+
+
+def _overtaken() -> Refused:
+    return Refused(
+        "The store has changed this order meanwhile. What to do: open the editor again, the new state may be right."
+    )
 
 
 # -- JSON as people edit it (pure) -------------------------------------------------------------------------------------

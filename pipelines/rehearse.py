@@ -17,7 +17,7 @@ from core.keys import Change
 from core.settings import FlowSettings
 from ledger import Ledger
 from ledger.jobs import Claim
-from ledger.runs import Item, RunView
+from ledger.runs import Item, Lost, RunView
 from pipelines import forecast, parties
 from pipelines.context import Context
 from pipelines.overlay import Overlay
@@ -76,25 +76,23 @@ def rehearse(
     """
     require_askable(context, flow)
     runs = context.ledger.runs
-    run = run or runs.unfinished("rehearse", flow.name, span.options())
+    run = run or runs.command("rehearse", flow.name, span.options(), by=by)
     planner = _Planner(context, flow, pause)
-    if run is None:
-        run = runs.begin("rehearse", flow.name, span.options(), by=by)
-    else:
-        runs.resume(run.id)
-        planner.noted = {item.key: item for item in items(context.ledger, run)}
+    planner.noted = {item.key: item for item in items(context.ledger, run)}
     count = 0
     try:
         parties.refresh(context.ledger, context.crms[flow.target], flow.region)
         for page in context.store(flow.source).orders_between(span.since, span.until):
             for part in _parts(page.changes):
-                _require_going(context.ledger, run.id)
+                runs.require_ours(run)
                 _note(context, run, planner, part)
                 count += len(part)
                 runs.progress(run.id, counts={"orders": count, "total": page.total})
                 progress(count, page.total)
+    except Lost:
+        raise
     except OrderwireError as error:
-        runs.stop(run.id, error.message)
+        runs.end(run.id, "stopped", error.message)
         raise _stopped(error, count) from error
     runs.end(run.id, "done")
     return runs.get(run.id) or run
@@ -124,14 +122,6 @@ def _require_not_paused(context: Context, flow: FlowSettings) -> None:
             raise ConfigurationProblem(
                 f"{name} is paused. What to do: `orderwire resume {name}` when it may be asked again."
             )
-
-
-def _require_going(ledger: Ledger, run_id: int) -> None:
-    run = ledger.runs.get(run_id)
-    if run is None or run.state != "running":
-        raise ConfigurationProblem(
-            f"The run {run_id} was ended by somebody else. What to do: see `orderwire runs show {run_id}`."
-        )
 
 
 def _parts(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:

@@ -1,11 +1,14 @@
-"""What runs have to tell: a rehearsal added up, and the records of any run; as JSON and CSV for programs and spreadsheets."""
+"""What runs have to tell: a rehearsal added up, and the records of any run; as JSON and CSV for programs and spreadsheets.
+
+A run may have more records than memory should hold: what yields text reads them a page at a time, and yields a piece at a time.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,6 +30,8 @@ RECORDS: Final = ("key", "number", "verdict", "amount", "currency", "job", "reas
 """Columns of any run's table."""
 OURS: Final = ("backfill",)
 """Kinds whose records have jobs that tell what became of them."""
+PIECE: Final = 64 * 1024
+"""Characters that are yielded at once, and the record that passes this."""
 
 
 # -- a rehearsal -------------------------------------------------------------------------------------------------------
@@ -82,18 +87,27 @@ def report(
     return Report(flow.name, flow.source, flow.target, run, sums, found)
 
 
+def rehearsed_json(ledger: Ledger, flow: FlowSettings, target: ConnectionSettings, run: RunView) -> Iterator[str]:
+    """`as_json`, piece by piece. The records are read twice: they are added up before they are listed."""
+    sums = forecast(ledger.runs.all_items(run.id), rate=target.rate, burst=target.at_once)
+    report = Report(flow.name, flow.source, flow.target, run, sums, ())
+    yield from _listing(_rehearsed(report), "orders", map(_facts, ledger.runs.all_items(run.id)))
+
+
 def as_json(report: Report) -> str:
     """Everything, amounts as exact text, times as ISO 8601 UTC."""
+    return "".join(_listing(_rehearsed(report), "orders", map(_facts, report.items)))
+
+
+def _rehearsed(report: Report) -> dict[str, Any]:
     run = report.run
-    value = {
+    return {
         "flow": report.flow,
         "source": report.source,
         "target": report.target,
         "run": {"id": run.id, "state": run.state, "options": run.options, "started_at": run.started_at.isoformat()},
         "forecast": report.forecast.as_json(),
-        "orders": [_facts(item) for item in report.items],
     }
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def _facts(item: Item) -> dict[str, Any]:
@@ -103,11 +117,12 @@ def _facts(item: Item) -> dict[str, Any]:
 
 def as_csv(report: Report) -> str:
     """One line an order, safe to open in a spreadsheet: no cell of somebody's text begins a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(REHEARSED)
-    writer.writerows(map(harmless, _row(item)) for item in report.items)
-    return out.getvalue()
+    return "".join(rehearsed_csv(report.items))
+
+
+def rehearsed_csv(items: Iterable[Item]) -> Iterator[str]:
+    """`as_csv`, piece by piece."""
+    return _table(REHEARSED, (map(harmless, _row(item)) for item in items))
 
 
 def _row(item: Item) -> list[str]:
@@ -142,16 +157,20 @@ def sums(ledger: Ledger, run: RunView) -> Sequence[Ended]:
 
 def records_csv(found: Iterable[tuple[Item, JobEnd | None]]) -> str:
     """A table that no spreadsheet takes for formulas."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(RECORDS)
-    for item, job in found:
-        facts = "; ".join(f"{name}={value}" for name, value in item.facts.items())
-        reason = job.reason if job is not None and job.reason else item.reason
-        state, kind = (job.state, job.error_class) if job is not None else ("", item.error_class)
-        first = map(harmless, (item.key, item.number, item.verdict))
-        writer.writerow([*first, item.amount, *map(harmless, (item.currency, state, reason, kind, facts))])
-    return text.getvalue()
+    return "".join(all_csv(found))
+
+
+def all_csv(found: Iterable[tuple[Item, JobEnd | None]]) -> Iterator[str]:
+    """`records_csv`, piece by piece."""
+    return _table(RECORDS, (_record(item, job) for item, job in found))
+
+
+def _record(item: Item, job: JobEnd | None) -> list[str]:
+    facts = "; ".join(f"{name}={value}" for name, value in item.facts.items())
+    reason = job.reason if job is not None and job.reason else item.reason
+    state, kind = (job.state, job.error_class) if job is not None else ("", item.error_class)
+    first = map(harmless, (item.key, item.number, item.verdict))
+    return [*first, item.amount, *map(harmless, (item.currency, state, reason, kind, facts))]
 
 
 def run_facts(run: RunView) -> dict[str, Any]:
@@ -162,13 +181,45 @@ def run_facts(run: RunView) -> dict[str, Any]:
     return {name: getattr(run, name) for name in names}
 
 
-def records_json(ledger: Ledger, run: RunView) -> str:
-    """Everything about any run; amounts as exact text."""
-    value = {
-        **run_facts(run),
-        "records": [
-            _facts(item) | ({"job": job.state, "job_reason": job.reason} if job is not None else {})
-            for item, job in pairs(ledger, run)
-        ],
-    }
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n"
+def all_json(ledger: Ledger, run: RunView) -> Iterator[str]:
+    """Everything about any run, piece by piece; amounts as exact text."""
+    rows = (
+        _facts(item) | ({"job": job.state, "job_reason": job.reason} if job is not None else {})
+        for item, job in pairs(ledger, run)
+    )
+    return _listing(run_facts(run), "records", rows)
+
+
+# -- piece by piece ----------------------------------------------------------------------------------------------------
+
+
+def _table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """CSV."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow(row)
+        if out.tell() >= PIECE:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
+
+
+def _listing(facts: Mapping[str, Any], name: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """`facts` and, as its last entry, the list of all rows: JSON, as `json.dumps` with an indent of 2 has it."""
+    before, after = _dumped({**facts, name: []}).removesuffix("[]\n}"), "\n}\n"
+    parts, size, between = [before, "["], len(before), "\n    "
+    for row in rows:
+        parts += [between, _dumped(row).replace("\n", "\n    ")]  # a line end within a text is no line end in JSON
+        size, between = size + len(parts[-1]), ",\n    "
+        if size >= PIECE:
+            yield "".join(parts)
+            parts, size = [], 0
+    empty = not between.startswith(",")
+    yield "".join([*parts, "]" if empty else "\n  ]", after])
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)

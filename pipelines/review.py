@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ import structlog
 
 from core.errors import OrderwireError
 from core.keys import Key
+from core.redaction import redact, redact_identity
 from ledger import Ledger
 from ledger.links import Link
 from ledger.reviews import Candidate, Decision, Review
@@ -49,8 +51,39 @@ def in_words(review: Review) -> str:
 
 
 def facts_of(review: Review) -> dict[str, str]:
-    """What the audit keeps of a decision."""
-    return {"record": review.key, "decision": review.decision, "remote": review.remote_id, "note": review.note}
+    """What the audit keeps of a decision, for ever: who a customer is stays with the question, whose number it names."""
+    return {
+        "question": str(review.id),
+        "record": key_of(review),
+        "decision": review.decision,
+        "remote": review.remote_id,
+        "note": redact(review.note),
+    }
+
+
+def key_of(review: Review) -> str:
+    """What it is about, without whose e-mail address or tax number that is."""
+    return review.key if review.kind == "order" else redact_identity(review.key)
+
+
+def hidden(review: Review) -> Review:
+    """The question for whoever may not decide it: personal data hidden."""
+    return replace(
+        review,
+        key=key_of(review),
+        label=redact(review.label),
+        note=redact(review.note),
+        candidates=tuple(
+            replace(one, label=redact(one.label), reasons=tuple(map(redact, one.reasons))) for one in review.candidates
+        ),
+        facts={**review.facts, "keys": [redact_identity(key) for key in keys_of(review)]},
+    )
+
+
+def has(review: Review, text: str) -> bool:
+    """Whether the text is somewhere in what people read of it (pure)."""
+    candidates = (part for one in review.candidates for part in (one.id, one.number, one.label))
+    return any(text.casefold() in part.casefold() for part in (review.key, review.label, review.note, *candidates))
 
 
 # -- deciding ------------------------------------------------------------------------------------------------------

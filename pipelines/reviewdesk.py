@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from core.errors import OrderwireError
 from ledger import Ledger
 from ledger.jobs import JobView
-from ledger.reviews import Decision, Review
+from ledger.reviews import Decision, Review, Sort, Wanted
 from ledger.search import LARGEST_ID
 from pipelines import answers, review, sheets
 from pipelines.answers import Answer, Answers
@@ -18,6 +19,21 @@ from pipelines.desk import LONGEST_REASON, Notes, Refused, Unknown
 MOST: Final = 5_000
 """Lines of a table that is taken at once."""
 CONFLICT: Final = "duplicate/conflict"
+
+
+SEARCHED: Final = 500
+"""Questions at most that a text is looked for in, for whoever may not see what is hidden in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of the list: `count` questions on `last` pages. `cut`: only the first `SEARCHED` were looked through."""
+
+    shown: Sequence[Review]
+    count: int
+    number: int
+    last: int
+    cut: bool = False
 
 
 class ReviewDesk:
@@ -33,6 +49,23 @@ class ReviewDesk:
         if found is None:
             raise Unknown(f"There is no question {review_id}. What to do: see the list of those that are open.")
         return found
+
+    def page(self, wanted: Wanted, sort: Sort, number: int, size: int, *, openly: bool) -> Listing:
+        """A page of the list. Not `openly`: personal data is hidden, and a text finds nothing that is."""
+        reviews = self.ledger.reviews
+        if not openly and wanted.text:
+            # What is hidden is not in the ledger, so what fits is looked at once more.
+            fitting = reviews.some(wanted, sort=sort, limit=SEARCHED + 1)
+            seen = [one for one in map(review.hidden, fitting[:SEARCHED]) if review.has(one, wanted.text)]
+            last = max(1, -(-len(seen) // size))
+            number = min(number, last)
+            shown = seen[(number - 1) * size : number * size]
+            return Listing(shown, len(seen), number, last, cut=len(fitting) > SEARCHED)
+        count = reviews.count(wanted)
+        last = max(1, -(-count // size))
+        number = min(number, last)
+        found = reviews.some(wanted, sort=sort, limit=size, skip=(number - 1) * size)
+        return Listing(found if openly else [review.hidden(one) for one in found], count, number, last)
 
     def decide(self, review_id: int, decision: Decision, remote: str = "", *, actor: str, note: str = "") -> Review:
         """The answer is carried out at once, remembered, and what waited for it runs. Raises OrderwireError."""
@@ -73,5 +106,5 @@ def question_for(ledger: Ledger, job: JobView) -> Review | None:
     """The open question that this held job waits for."""
     if job.state != "held" or job.error_class != CONFLICT:
         return None
-    found = ledger.reviews.list(target=job.target)
-    return next((one for one in found if one.key == job.key or job.id in one.facts.get("jobs", ())), None)
+    asked = ledger.reviews.asked(job.target, "order", job.key)
+    return asked or ledger.reviews.waited_for(job.target, job.id)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from core.settings import FlowSettings
-from ledger.runs import RunKind, RunView
+from ledger.runs import CARRIED, GOING, RATE, STOPPED_BY, RunKind, RunView
 from ledger.search import LARGEST_ID
 from pipelines import backfill, bulk, carrier, rehearse, undo
 from pipelines.backfill import Wanted
@@ -37,18 +37,18 @@ class Action(StrEnum):
 
 def silent(run: RunView, now: datetime) -> bool:
     """It says that it runs, and nobody is at work with it (pure): a command was interrupted."""
-    ours = run.options.get(carrier.CARRIED) or run.options.get("standing") or run.kind in bulk.KINDS
+    ours = run.options.get(CARRIED) or run.options.get("standing") or run.kind in bulk.KINDS
     return run.state == "running" and not ours and now - run.updated_at > SILENT
 
 
 def actions_for(run: RunView, now: datetime) -> frozenset[Action]:
     """What makes sense for this run as it is now (pure). Pages offer these, the services refuse everything else."""
     if run.kind in bulk.KINDS:
-        return frozenset({Action.STOP}) if run.state == "running" else frozenset()
+        return frozenset({Action.STOP}) if run.state in GOING else frozenset()
     if not carrier.schedule_of(run.kind) or run.options.get("standing"):
         return frozenset()
     found: set[Action] = set()
-    if run.state in {"queued", "running"}:
+    if run.state in GOING:
         found.add(Action.STOP)
     if run.state in {"stopped", "failed"} or silent(run, now):
         found.add(Action.GO_ON)
@@ -104,7 +104,7 @@ class RunDesk:
         rehearse.require_askable(self.context, settings)
         backfill.require_ready(self.context, settings, fixed)
         self._only_one("survey", flow)
-        return self._queue("survey", flow, {**fixed.options(), "rate": fixed.rate}, actor)
+        return self._queue("survey", flow, {**fixed.options(), RATE: fixed.rate}, actor)
 
     def backfill(self, survey_id: int, *, actor: str) -> RunView:
         """Do what this look was for."""
@@ -112,7 +112,7 @@ class RunDesk:
         settings, wanted = self.flow(look.flow), carrier.wanted_of(look.options)
         backfill.require_ready(self.context, settings, wanted)
         self._only_one("backfill", look.flow)
-        options = {**wanted.options(), "rate": wanted.rate, "survey": look.id}
+        options = {**wanted.options(), RATE: wanted.rate, "survey": look.id}
         return self._queue("backfill", look.flow, options, actor)
 
     def preview(self, run_id: int, *, actor: str) -> RunView:
@@ -123,10 +123,12 @@ class RunDesk:
         return self._queue("preview", flow.name, {"run": run.id}, actor)
 
     def undo(self, preview_id: int, *, actor: str) -> RunView:
-        """Take back what this look was about, as far as nobody has touched it by then."""
+        """Take back what this look was about, as far as nobody has touched it by then. What still goes is stopped first."""
         look = self.allowed(preview_id, Action.UNDO)
         run, flow = undo.of_run(self.context, int(look.options["run"]))
         self._only_one("undo", flow.name)
+        if run.state in GOING:  # the undoing would wait behind it
+            self._stop(run, actor)
         return self._queue("undo", flow.name, {"run": run.id, "preview": look.id}, actor)
 
     def _only_one(self, kind: RunKind, flow: str) -> None:
@@ -138,7 +140,7 @@ class RunDesk:
             raise Refused(f"Run {busy.id} does that already. What to do: see how far it is, or stop it first.")
 
     def _queue(self, kind: RunKind, flow: str, options: Mapping[str, Any], actor: str) -> RunView:
-        known = {**options, carrier.CARRIED: True}
+        known = {**options, CARRIED: True}
         run = self.ledger.runs.begin(kind, flow, known, by=actor, state="queued")
         self.audit.note(actor, f"run.{kind}", f"run/{run.id}", {"flow": flow, **options})
         self._wake(kind)
@@ -165,16 +167,21 @@ class RunDesk:
         if run.kind in bulk.KINDS:
             Desk(self.ledger, self.audit, bell=self.bell).stop_bulk(run_id, actor=actor)
             return self.run(run_id)
-        if not self.ledger.runs.stop(run_id, f"{carrier.STOPPED_BY}{actor}."):
+        if not self._stop(run, actor):
             raise Refused(f"Run {run_id} has ended already. What to do: nothing.")
-        self.audit.note(actor, "run.stop", f"run/{run_id}", {"flow": run.flow, "kind": run.kind})
         return self.run(run_id)
+
+    def _stop(self, run: RunView, actor: str) -> bool:
+        if not self.ledger.runs.stop(run.id, f"{STOPPED_BY}{actor}."):
+            return False
+        self.audit.note(actor, "run.stop", f"run/{run.id}", {"flow": run.flow, "kind": run.kind})
+        return True
 
     def go_on(self, run_id: int, *, actor: str) -> RunView:
         """From where it stopped, carried out by a worker."""
         run = self.allowed(run_id, Action.GO_ON)
         self.flow(run.flow)
-        if not self.ledger.runs.queue(run_id, whatever=(run.state,)):
+        if not self.ledger.runs.queue(run_id, options={**run.options, CARRIED: True}, whatever=run.state):
             raise Refused(f"Run {run_id} has moved on. What to do: look at it again.")
         self.audit.note(actor, "run.go_on", f"run/{run_id}", {"flow": run.flow, "kind": run.kind})
         self._wake(run.kind)

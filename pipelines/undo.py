@@ -33,7 +33,7 @@ from connectors.roles import Crm, RecordKind, Stamp
 from core.errors import Ambiguous, ConfigurationProblem, NotLive, OrderwireError, RetryLater
 from core.settings import FlowSettings
 from ledger.runjobs import Made, RunJobs
-from ledger.runs import Item, RunView
+from ledger.runs import GOING, Item, Lost, RunState, RunView
 from mapping.canonical import Probe
 from pipelines.clerk import Errand
 from pipelines.context import Context
@@ -164,19 +164,21 @@ def undo(
 ) -> tuple[RunView | None, list[Item]]:
     """The run of the undoing (None for a dry run) and what became of each record: verdict "taken back" (for a dry run: would
     be), "gone" or "kept" with its reason. Raises RetryLater when the CRM is out, or orders of the run are still under way:
-    the same command goes on. `own`: the run of the undoing to go on with, if it was begun.
+    the same command goes on; Lost when somebody has ended the undoing meanwhile. `own`: the run of the undoing, running, if
+    it was begun.
     """
     undoing = _Undoing(context, run, flow, progress, pause)
     if dry_run:
         undoing.look_only()
         return None, undoing.items
     runs, options = context.ledger.runs, {"run": run.id}
-    own = own or runs.unfinished("undo", flow.name, options) or runs.begin("undo", flow.name, options, by=by)
-    runs.resume(own.id)
+    own = own or runs.command("undo", flow.name, options, by=by)
     try:
-        undoing.take_back(own.id)
+        undoing.take_back(own)
+    except Lost:
+        raise
     except OrderwireError as error:
-        runs.stop(own.id, error.message)
+        runs.end(own.id, "stopped", error.message)
         raise
     items = list(runs.all_items(own.id))
     counts = Counter(item.verdict for item in items)
@@ -193,7 +195,8 @@ class _Undoing:
     progress: Progress
     pause: Pause
     items: list[Item] = field(default_factory=list)
-    own: int | None = None
+    own: RunView | None = None
+    """None: it only looks."""
     _accounts: dict[str, list[tuple[str, datetime]]] = field(default_factory=dict)
     """Orders over there, by their account: id and creation."""
     _contacts: dict[str, set[str]] = field(default_factory=dict)
@@ -217,11 +220,11 @@ class _Undoing:
         """What would become of each."""
         self._all(created(self.context, self.run))
 
-    def take_back(self, own: int) -> None:
+    def take_back(self, own: RunView) -> None:
         """The feeder first, then what its jobs have not begun, then what they made."""
         self.own = own
-        if self.run.state in {"running", "stopped"}:
-            self.context.ledger.runs.end(self.run.id, "done", f"Taken back by run {own}.")
+        unfinished: tuple[RunState, ...] = (*GOING, "stopped", "failed")  # any of them could go on, and create again
+        self.context.ledger.runs.end(self.run.id, "done", f"Taken back by run {own.id}.", whatever=unfinished)
         self._set_aside()
         self._all(created(self.context, self.run))
 
@@ -229,6 +232,7 @@ class _Undoing:
         """Jobs that have not begun are skipped; what is under way is waited for: it may be creating just now."""
         waited = 0.0
         while True:
+            self._require_ours()
             left = self.jobs.left(self.run.id)
             links = self.context.ledger.links.find(self.flow.target, "order", [one.key for one in left])
             linked = {key for key, link in links.items() if link.linked}
@@ -271,6 +275,7 @@ class _Undoing:
     def _unit(self, unit: Unit) -> None:
         """An order with its invoice."""
         with self._alone():
+            self._require_ours()
             stamps = [self.crm.record_stamp(part.kind, part.id) for part in unit.parts]
             why = _why_touched(unit.parts, stamps)
             if why is None:
@@ -281,6 +286,7 @@ class _Undoing:
 
     def _customer(self, made: Sequence[Made]) -> None:
         with self._alone():
+            self._require_ours()
             unit = self._customer_unit(made)
             stamps = [self.crm.record_stamp(part.kind, part.id) for part in unit.parts]
             why = _why_touched(unit.parts, stamps) or self._why_needed(unit, stamps)
@@ -288,6 +294,11 @@ class _Undoing:
                 self._delete(unit, stamps)
                 self._forget_customer(unit)
         self._note(unit, stamps, why)
+
+    def _require_ours(self) -> None:
+        """Raises Lost where somebody has ended the undoing; a look is nobody's."""
+        if self.own is not None:
+            self.context.ledger.runs.require_ours(self.own)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -345,6 +356,7 @@ class _Undoing:
     def _list_contacts(self) -> None:
         """All of them (100 a query): the local index knows only those that have something to be found by."""
         for page in self.crm.parties_since(None):
+            self._require_ours()
             for party in page.parties:
                 if party.kind == "contact" and party.account_id:
                     self._contacts.setdefault(party.account_id, set()).add(party.id)
@@ -352,6 +364,7 @@ class _Undoing:
     def _list_orders(self) -> None:
         """All orders over there at first (100 a query), afterwards what has been added since."""
         for page in self.crm.all_orders(self._listed_to):
+            self._require_ours()
             for row in page:
                 known = self._accounts.setdefault(row.account_id, [])
                 if row.ref.id not in {id for id, _ in known}:
@@ -410,7 +423,7 @@ class _Undoing:
                 item = replace(item, amount=money.amount, currency=money.currency)
             self.items.append(item)
             if self.own is not None:
-                self.context.ledger.runs.put(self.own, [item])
+                self.context.ledger.runs.put(self.own.id, [item])
 
 
 def _why_touched(parts: Sequence[Part], stamps: Sequence[Stamp | None]) -> tuple[str, Stamp | None] | None:

@@ -19,7 +19,7 @@ HOSTILE: Final = (
     '=HYPERLINK("http://evil.example","press")',
     "\N{RIGHT-TO-LEFT OVERRIDE}gnp.exe שלום עולם",
     "🧨 👩‍👩‍👧‍👦 Ünïcödé ﷽",
-    "{{ 7 * 7 }} ${7*7} {% raise %}",
+    "{{ 7331 * 7331 }} ${7331*7331} {% raise %}",
     "' onmouseover='alert(1)' x='",
     "javascript:alert(1)//",
 )

@@ -29,6 +29,8 @@ PLAIN_COOKIE: Final = "orderwire"
 """Over plain http, which is for this machine alone: browsers refuse `__Host-` there."""
 LARGEST: Final = 1024 * 1024
 """Bytes of a form or an API call."""
+LONGEST: Final = 2000
+"""Characters of a path; every page's address is shorter."""
 OPEN: Final = ("/hooks/", "/livez", "/readyz", "/metrics", "/login", "/welcome/", "/static/")
 """What nobody needs to log in for."""
 API: Final = "/api/"
@@ -146,13 +148,23 @@ def install(app: FastAPI) -> None:
 
 async def _log_in(request: Request, _error: Exception) -> Response:
     if "hx-request" in request.headers:
-        at = urlsplit(request.headers.get("hx-current-url", ""))
-        return Response(status_code=401, headers={"HX-Redirect": login_address(at.path, at.query)})
+        return Response(
+            status_code=401, headers={"HX-Redirect": _login_from(request.headers.get("hx-current-url", ""))}
+        )
     if request.url.path.startswith(API):
         return answer(Refusal("not-authenticated", headers={"WWW-Authenticate": "Bearer"}))
     if request.method in _SAFE:
         return RedirectResponse(login_address(request.url.path, request.url.query), 303)
     return RedirectResponse("/login", 303)
+
+
+def _login_from(url: str) -> str:
+    """The login that leads back to this page; from what is no address, to the home page."""
+    try:
+        at = urlsplit(url)
+    except ValueError:
+        return "/login"
+    return login_address(at.path, at.query)
 
 
 def login_address(path: str, query: str) -> str:
@@ -193,12 +205,16 @@ class Guard:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
-        refusal = None if scope["method"] in _SAFE else refused(scope, Headers(scope=scope))
+        refusal = refused(scope, Headers(scope=scope))
         await (refusal or self.app)(scope, receive, with_headers)
 
 
 def refused(scope: Scope, headers: Headers) -> Response | None:
-    """Why an unsafe request goes no further."""
+    """Why a request goes no further; None: it does."""
+    if len(scope["path"]) > LONGEST:  # before a route makes a number of it
+        return _refusal(scope, 404, "not-found", "There is no such address. What to do: look at it again.")
+    if scope["method"] in _SAFE:
+        return None
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
         return _refusal(scope, 411, "length-required", "The length of the request is missing.")
@@ -222,5 +238,8 @@ def _from_here(scope: Scope, headers: Headers) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    origin = urlsplit(headers.get("origin", ""))
+    try:
+        origin = urlsplit(headers.get("origin", ""))
+    except ValueError:  # no origin that a browser names
+        return False
     return bool(origin.netloc) and (origin.scheme, origin.netloc) == (scope["scheme"], headers.get("host"))

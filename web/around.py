@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.logs import new_correlation
 from web.pages import page, wants_page
+from web.paths import for_log
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +28,13 @@ def install(app: FastAPI) -> None:
     app.add_middleware(Heads)
 
 
+class _Told(Exception):
+    """The head of an answer is told; what would make the rest need not go on."""
+
+
 class Heads:
     """HEAD: what GET would answer, without the body. The same right is asked for, the same headers come back, the length among
-    them.
+    them where it is known. What is sent while it is made is not made.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -42,8 +49,12 @@ class Heads:
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
+            if message["type"] == "http.response.start" and "content-length" not in Headers(raw=message["headers"]):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                raise _Told
 
-        await self.app({**scope, "method": "GET"}, receive, without_body)
+        with suppress(_Told):
+            await self.app({**scope, "method": "GET"}, receive, without_body)
 
 
 class Stumbles:
@@ -69,7 +80,7 @@ class Stumbles:
             if begun:  # half an answer cannot be mended: the server closes the connection
                 raise
             request, correlation = Request(scope, receive), new_correlation()
-            log.error("a page stumbled", path=request.url.path, correlation=correlation, exc_info=error)  # noqa: TRY400
+            log.error("a page stumbled", path=for_log(request.url.path), correlation=correlation, exc_info=error)  # noqa: TRY400
             answer = await run_in_threadpool(_apology, request, correlation)
             answer.headers["X-Correlation-Id"] = correlation
             await answer(scope, receive, send)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ from pipelines.desk import Unknown
 from web import assets
 from web.access import API, over_https, whoever, within
 from web.api import refusal
+from web.paths import for_log
 from web.state import WebState
 
 log = structlog.get_logger(__name__)
@@ -145,11 +146,13 @@ def _words(known: NullTranslations) -> Callable[..., Markup]:
 
 def page(request: Request, name: str, *, status: int = 200, **facts: Any) -> Response:
     """The template as an answer; its block `live` alone where htmx asks. Pages are never kept by a cache: they hold customers'
-    data, and what they tell is old at once.
+    data, and what they tell is old at once. Belongs into a thread: without `now` it asks the ledger for the moment.
     """
     template = environment(language(request)).get_template(name)
     said = _read(request)
     known = {**_around(request), "said": said, **facts}
+    if "now" not in known:
+        known["now"] = _now(request)
     if request.headers.get("hx-request") and "live" in template.blocks:
         text = "".join(template.blocks["live"](template.new_context(known)))
     else:
@@ -202,7 +205,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     code = 404 if isinstance(error, Unknown) else 409
     if not wants_page(request):
         return Response(json.dumps({"ok": False, "error": message}), code, media_type="application/json")
-    return page(request, "failed.html", status=code, code=code, message=message)
+    return await _failure(request, code, message)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -218,7 +221,7 @@ async def _failed(request: Request, error: Exception) -> Response:
     if 300 <= code < 400:
         return Response(status_code=code, headers=headers)
     await run_in_threadpool(_recognised, request)
-    answer = page(request, "failed.html", status=code, code=code, message=detail if "What to do:" in detail else "")
+    answer = await _failure(request, code, detail if "What to do:" in detail else "")
     answer.headers.update(headers)
     return answer
 
@@ -235,30 +238,34 @@ async def _not_understood(request: Request, error: Exception) -> Response:
     if not wants_page(request) and isinstance(error, RequestValidationError):
         return await request_validation_exception_handler(request, error)
     code = 404 if request.method == "GET" else 422
-    return page(request, "failed.html", status=code, code=code, message="")
+    return await _failure(request, code)
 
 
 async def _away(request: Request, error: Exception) -> Response:
     """The database does not answer; deliveries and health have their own words for it."""
-    log.error("the ledger is away, a page was not shown", path=request.url.path, error=type(error).__name__)
+    log.error("the ledger is away, a page was not shown", path=for_log(request.url.path), error=type(error).__name__)
     if not wants_page(request):
         sentence = "The database is away. What to do: try again in a moment."
         return Response(json.dumps({"ok": False, "error": sentence}), 503, media_type="application/json")
-    return page(request, "failed.html", status=503, code=503, message="")
+    return await _failure(request, 503, now=datetime.now(UTC))
+
+
+async def _failure(request: Request, code: int, message: str = "", **facts: Any) -> Response:
+    """The page that says so, made in a thread: where the ledger is away, the event loop must not wait for its clock."""
+    make = partial(page, request, "failed.html", status=code, code=code, message=message, **facts)
+    return await run_in_threadpool(make)
 
 
 # -- around every page -------------------------------------------------------------------------------------------------
 
 
 def _around(request: Request) -> dict[str, Any]:
-    """What base.html needs. The moment is the ledger's: all processes and the database agree on it."""
-    state: WebState = request.app.state.orderwire
+    """What base.html needs."""
     path = request.url.path
     person: Person | None = getattr(request.state, "person", None)
     there = _addresses(request.app)
     entrances = [one for one in ENTRANCES if one[0] in there and _allowed(one[1], person)]
     return {
-        "now": _now(state),
         "person": person,
         "entrances": entrances,
         "here": max((one[0] for one in ENTRANCES if _under(path, one[0])), key=len, default=""),
@@ -267,8 +274,11 @@ def _around(request: Request) -> dict[str, Any]:
     }
 
 
-def _now(state: WebState) -> datetime:
-    """The ledger's time; this machine's while the ledger is away, so that at least this can be told."""
+def _now(request: Request) -> datetime:
+    """The ledger's time: all processes and the database agree on it. This machine's while the ledger is away, so that at least
+    this can be told.
+    """
+    state: WebState = request.app.state.orderwire
     try:
         return state.context.ledger.clock.now()
     except (DBAPIError, PoolTimeoutError):

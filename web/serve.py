@@ -9,9 +9,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from core.errors import ConfigurationProblem
+from web.pages import environment, languages
 
 GRACE = 10
 """Seconds that requests under way may take after the process was asked to stop."""
+CALM = 2.0
+"""Seconds after the start in which nothing but what comes in is worked on."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -52,4 +55,16 @@ def serve(app: FastAPI, bound: socket.socket, stop: threading.Event) -> None:
         server.should_exit = True
 
     threading.Thread(target=ended, name="stop", daemon=True).start()
+    threading.Thread(target=_prepare, args=(stop,), name="prepare", daemon=True).start()
     server.run(sockets=[bound])
+
+
+def _prepare(stop: threading.Event) -> None:
+    """Compile the templates, one after the other with rests between them: the first who opens a page waited 0.3 s for it."""
+    if stop.wait(CALM):
+        return
+    for pages in map(environment, languages()):
+        for name in pages.list_templates():
+            pages.get_template(name)
+            if stop.wait(0.05):
+                return

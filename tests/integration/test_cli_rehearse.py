@@ -157,8 +157,9 @@ def test_csv_is_no_formula(file: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "＝1"])
 def test_every_beginning_of_a_formula_is_made_harmless(text: str) -> None:
-    assert harmless(text) == f"'{text}"
-    assert harmless(f"x{text}") == f"x{text}"
+    within = text if text[1] != "=" else f"{text[0]}'{text[1:]}"  # what tab and line end part is two cells to some
+    assert harmless(text) == f"'{within}"
+    assert harmless(f"x{text}") == f"x{within}"
 
 
 @pytest.mark.parametrize(

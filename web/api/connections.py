@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -15,6 +16,7 @@ from web.api.labels import ConnectionName
 from web.api.refusal import unknown
 from web.dashboard.common import context_of, desk_of
 from web.dashboard.tiles import Tile, tiles
+from web.threads import outside
 
 router = APIRouter(tags=["connections"])
 SEEING = [Depends(needs(Right.SEE))]
@@ -93,8 +95,14 @@ def get_connection(request: Request, name: Name) -> Connection:
 
 
 @router.post("/connections/{name}/test")
-def check_connection(request: Request, name: Name, person: Running) -> ConnectionTest:
-    """Ask it whether address, credentials and rights are right. Writes nothing over there."""
+async def check_connection(request: Request, name: Name, person: Running) -> ConnectionTest:
+    """Ask it whether address, credentials and rights are right. Writes nothing over there. 429 while another test of it, or too
+    many calls to outside systems, are under way.
+    """
+    return await outside(name, partial(_tested, request, name, person), test=True)
+
+
+def _tested(request: Request, name: str, person: Person) -> ConnectionTest:
     _tile(request, name)
     found = [
         ConnectionFinding(

@@ -26,6 +26,7 @@ from ledger.people import Person, digest
 from ledger.sessions import PREFIX
 from web.access import Require
 from web.api.refusal import AWAY, Refusal, answer, of
+from web.paths import for_log
 from web.state import WebState
 
 log = structlog.get_logger(__name__)
@@ -147,7 +148,7 @@ class Door:
 def _stumbled(scope: Scope, error: Exception) -> Refusal:
     """A bug of ours, told with the id by which the log finds it."""
     correlation = new_correlation()
-    log.error("a call stumbled", path=scope["path"], correlation=correlation, exc_info=error)
+    log.error("a call stumbled", path=for_log(scope["path"]), correlation=correlation, exc_info=error)
     return Refusal(
         "failed",
         f"Orderwire stumbled. What to do: report it with this id from the log: {correlation}.",

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from core.rights import Right
 from ledger.people import Person
@@ -19,6 +20,7 @@ from web.api.common import Body, Money, Number, Reason, money, sendable, sentenc
 from web.api.door import needs
 from web.api.labels import ErrorClass, Job, JobId, OrderNumber, RecordKey, job_of
 from web.dashboard.desk import editing
+from web.threads import outside
 
 router = APIRouter(tags=["jobs"])
 Editor = Annotated[Person, Depends(needs(Right.EDIT))]
@@ -110,9 +112,13 @@ def save_edit(request: Request, job_id: Number, person: Editor, body: ReasonedEd
 
 
 @router.post("/jobs/{job_id}/dry-run")
-def dry_run(request: Request, job_id: Number, person: Annotated[Person, Depends(needs(Right.RUN))]) -> DryRun:
-    """What would be written now, with nothing written. The target is asked."""
-    return _planned(editing(request).dry_run(job_id, actor=person.actor))
+async def dry_run(request: Request, job_id: Number, person: Annotated[Person, Depends(needs(Right.RUN))]) -> DryRun:
+    """What would be written now, with nothing written. The target is asked; 429 while too many calls to outside systems are
+    under way.
+    """
+    service = editing(request)
+    job = await run_in_threadpool(service.desk.job, job_id)
+    return await outside(job.target, lambda: _planned(service.dry_run(job_id, actor=person.actor)))
 
 
 def _checked(found: Checked) -> CheckedEdit:

@@ -19,6 +19,7 @@ from starlette.routing import compile_path
 from core.errors import OrderwireError
 from pipelines.desk import Unknown
 from pipelines.editing import Mistake
+from web.paths import for_log
 
 log = structlog.get_logger(__name__)
 MEDIA: Final = "application/problem+json"
@@ -171,7 +172,11 @@ def install(api: FastAPI) -> None:
         if refusal.kind == "method-not-allowed":
             refusal.headers = {"Allow": allowed(request)}
         if refusal.kind == "away":
-            log.error("the ledger is away, a call was not answered", path=request.url.path, error=type(error).__name__)
+            log.error(
+                "the ledger is away, a call was not answered",
+                path=for_log(request.url.path),
+                error=type(error).__name__,
+            )
         return answer(refusal)
 
     for kind in (Refusal, OrderwireError, RequestValidationError, HTTPException, *AWAY):

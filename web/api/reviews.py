@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field
 from core.rights import Right
 from ledger.people import Person
 from ledger.reviews import Review as Kept
+from ledger.search import LARGEST_ID
+from pipelines import review
 from pipelines.desk import Refused
 from web.api.common import Body, Limit, Moment, Number, Page, Remark, further, sentence
 from web.api.door import needs
@@ -73,8 +75,9 @@ def list_reviews(
     after: Cursor = "",
 ) -> ReviewPage:
     """The oldest first."""
-    kept = context_of(request).ledger.reviews.list(decided=state == "decided", kind=kind)
-    some = [one for one in kept if one.id > int(after or 0)]
+    since = min(int(after or 0), LARGEST_ID)
+    kept = context_of(request).ledger.reviews
+    some = kept.list(decided=state == "decided", kind=kind, limit=limit + 1, after=since)
     more = str(some[limit - 1].id) if len(some) > limit else ""
     return ReviewPage(
         data=[_shown(one) for one in some[:limit]], next=further(request, more, state=state, kind=kind, limit=limit)
@@ -107,7 +110,7 @@ def _shown(one: Kept) -> Review:
         id=one.id,
         target=one.target,
         kind=one.kind,
-        key=sentence(one.key),
+        key=sentence(review.key_of(one)),
         label=sentence(one.label),
         best=best(one),
         candidates=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from web.dashboard.moments import moment
 from web.dashboard.tiles import Tile, tiles
 from web.dashboard.timetable import entries
 from web.pages import back, page, translated
+from web.threads import outside
 
 router = APIRouter()
 
@@ -43,8 +45,12 @@ def connection(request: Request, name: str, _person: Seeing) -> Response:
 
 
 @router.post("/connections/{name}/test")
-def test(request: Request, name: str, person: Running) -> Response:
-    """Ask it whether address, credentials and rights are right. Writes nothing over there."""
+async def test(request: Request, name: str, person: Running) -> Response:
+    """Ask it whether address, credentials and rights are right. Writes nothing over there. One test of it at a time."""
+    return await outside(name, partial(_tested, request, name, person), test=True)
+
+
+def _tested(request: Request, name: str, person: Person) -> Response:
     facts = _facts(request, name)
     found = desk_of(request).test_connection(context_of(request), name, actor=person.actor)
     return page(request, "connection.html", **{**facts, "findings": found})

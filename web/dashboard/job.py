@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from core.keys import Key
 from core.rights import Right
@@ -22,6 +24,7 @@ from web.access import require
 from web.dashboard.common import context_of, desk_of
 from web.dashboard.desk import EDITING, SEEING, body, editing, missing, search
 from web.pages import back, page, translated
+from web.threads import outside
 
 router = APIRouter()
 Reason = Annotated[str, Form(max_length=2000)]
@@ -98,17 +101,25 @@ def skip(
 
 
 @router.post("/jobs/{job_id:int}/dry-run")
-def dry_run(request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.RUN))]) -> Response:
+async def dry_run(request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.RUN))]) -> Response:
     """What would be written, with nothing written. A page of its own: it does not refresh, each look asks the target."""
-    job = _job(request, job_id)
-    look = editing(request).look(job_id, actor=person.actor)
+    job = await run_in_threadpool(_job, request, job_id)
+    return await outside(job.target, partial(_planned, request, job, person))
+
+
+def _planned(request: Request, job: JobView, person: Person) -> Response:
+    look = editing(request).look(job.id, actor=person.actor)
     return page(request, "dry_run.html", job=job, look=look, plan=look.plan, actions=actions_for(job))
 
 
 @router.post("/jobs/{job_id:int}/compare")
-def compare(request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.RUN))]) -> Response:
+async def compare(request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.RUN))]) -> Response:
     """What the targets hold of the order now, to the cent. Reads only."""
-    job = _job(request, job_id)
+    job = await run_in_threadpool(_job, request, job_id)
+    return await outside(job.target, partial(_compared, request, job, person))
+
+
+def _compared(request: Request, job: JobView, person: Person) -> Response:
     order = whereabouts.of(context_of(request), search(request), Key.parse(job.key))
     standing = whereabouts.standing(context_of(request), order, job, actor=person.actor)
     return page(request, "compare.html", job=job, order=order, standing=standing)

@@ -4,7 +4,7 @@ what was wrong has ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -75,7 +75,7 @@ def list_problems(request: Request, person: Seeing) -> Response:
         "problems.html",
         awake=[one for one in shown if not one.quiet],
         aside=[one for one in shown if one.quiet],
-        worths={one.problem.id: _amounts(request, service, one) for one in shown},
+        worths=_amounts(request, service, shown),
         ended=service.ended(),
         all=len(found),
         my=sum(one.care.assignee_id == person.id for one in found),
@@ -85,11 +85,12 @@ def list_problems(request: Request, person: Seeing) -> Response:
     )
 
 
-def _amounts(request: Request, service: Caring, one: Cared) -> tuple[Mapping[str, Decimal], int]:
-    """Money by currency, and of how many orders it is not known."""
-    problem = one.problem
-    found = service.get(problem.id) if problem.unknown and problem.count <= READ else None
-    return (problem.amounts, problem.unknown) if found is None else worth(request).of(found[1])
+def _amounts(request: Request, service: Caring, shown: Sequence[Cared]) -> dict[str, tuple[Mapping[str, Decimal], int]]:
+    """By problem: money by currency, and of how many orders it is not known."""
+    problems = [one.problem for one in shown]
+    read = service.members([one.id for one in problems if one.unknown and one.count <= READ])
+    known = worth(request)
+    return {one.id: known.of(read[one.id]) if one.id in read else (one.amounts, one.unknown) for one in problems}
 
 
 @router.get("/problems/{problem_id}", dependencies=SEEING)

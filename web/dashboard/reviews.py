@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -11,10 +11,11 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from starlette.exceptions import HTTPException
 
 from core.keys import Key
+from core.redaction import redact
 from core.rights import Right
 from ledger.jobs import JobView
 from ledger.people import Person
-from ledger.reviews import Candidate, Decision, Review
+from ledger.reviews import Candidate, Decision, Review, Sort, Wanted
 from pipelines import answers, review, whereabouts
 from pipelines.answers import Answer
 from pipelines.context import Context
@@ -28,6 +29,8 @@ from web.pages import back, page, translated
 PAGE: Final = 25
 KINDS: Final = ("order", "customer")
 ORDERS: Final = ("score", "age")
+LARGEST_EXPORT: Final = 100_000
+"""Questions of one table; what is decided leaves room for more."""
 LARGEST_FORM: Final = 900_000
 """Characters of the decisions that a preview carries to its confirmation: a request may have 1 MiB."""
 
@@ -85,27 +88,10 @@ def asked(request: Request) -> Asked:
     )
 
 
-def found(context: Context, wanted: Asked) -> list[Review]:
-    """The questions that fit, in the order that was asked for."""
-    fitting = [
-        one
-        for one in context.ledger.reviews.list(decided=wanted.decided, kind=wanted.kind)
-        if fits(one, wanted.text.casefold())
-    ]
-    if wanted.decided:
-        return sorted(fitting, key=lambda one: (one.decided_at is not None, one.decided_at, one.id), reverse=True)
-    return sorted(fitting, key=lambda one: (-best(one), one.id)) if wanted.sort == "score" else fitting
-
-
-def fits(one: Review, text: str) -> bool:
-    """Whether the text is somewhere in it (pure). `text` is folded."""
-    said: Iterable[str] = (
-        one.key,
-        one.label,
-        one.note,
-        *(part for c in one.candidates for part in (c.id, c.number, c.label)),
-    )
-    return not text or any(text in part.casefold() for part in said)
+def wanted_of(given: Asked) -> tuple[Wanted, Sort]:
+    """What is looked for, and in which order (pure)."""
+    sort: Sort = "lately" if given.decided else "score" if given.sort == "score" else "age"
+    return Wanted(given.decided, kind=given.kind, text=given.text), sort
 
 
 def best(one: Review) -> int:
@@ -114,20 +100,20 @@ def best(one: Review) -> int:
 
 
 @router.get("/review")
-def reviews(request: Request, _person: Seeing) -> Response:
+def reviews(request: Request, person: Seeing) -> Response:
     """The list, a page at a time, the surest first."""
-    wanted, context = asked(request), context_of(request)
-    fitting = found(context, wanted)
-    last = max(1, -(-len(fitting) // PAGE))
-    number = min(wanted.number, last)
-    open_ones = context.ledger.reviews.list()
+    wanted = asked(request)
+    listing = desk(request).page(*wanted_of(wanted), wanted.number, PAGE, openly=person.may(Right.DECIDE))
+    number, last = listing.number, listing.last
+    open_ones = context_of(request).ledger.reviews.kinds()
     return page(
         request,
         "reviews.html",
         wanted=wanted,
-        shown=fitting[(number - 1) * PAGE : number * PAGE],
-        count=len(fitting),
-        counts={kind: sum(one.kind == kind for one in open_ones) for kind in KINDS},
+        shown=listing.shown,
+        count=listing.count,
+        cut=listing.cut,
+        counts={kind: open_ones.get(kind, 0) for kind in KINDS},
         in_words=review.in_words,
         number=number,
         last=last,
@@ -146,23 +132,24 @@ def _with(wanted: Asked, **changes: str) -> dict[str, str]:
 
 
 @router.get("/review/{review_id:int}")
-def show(request: Request, review_id: int, _person: Seeing) -> Response:
-    """Everything about it, and the buttons."""
+def show(request: Request, review_id: int, person: Seeing) -> Response:
+    """Everything about it, and the buttons; personal data for whoever decides."""
     one = desk(request).question(review_id)
-    return page(request, "review.html", **_facts(request, one))
+    seen = one if person.may(Right.DECIDE) else review.hidden(one)
+    return page(request, "review.html", **_facts(request, one, seen))
 
 
-def _facts(request: Request, one: Review) -> dict[str, Any]:
+def _facts(request: Request, one: Review, seen: Review) -> dict[str, Any]:
     context = context_of(request)
     return {
-        "one": one,
-        "choices": [_choice(context, one, candidate) for candidate in one.candidates],
+        "one": seen,
+        "choices": [_choice(context, one, candidate) for candidate in seen.candidates],
         "elsewhere": bool(one.decision == "link") and one.remote_id not in {c.id for c in one.candidates},
         "answer": review.in_words(one) if one.decided else "",
         "jobs": _jobs(request, one),
         "order": order_address(one.key) if one.kind == "order" else "",
         "store": _store(context, one),
-        "keys": review.keys_of(one) if one.kind == "customer" else [],
+        "keys": review.keys_of(seen) if one.kind == "customer" else [],
         "doings": context.ledger.audit.list(subject=f"review/{one.id}", limit=20),
     }
 
@@ -229,10 +216,11 @@ def undo(request: Request, review_id: int, person: Deciding) -> Response:
 @router.get("/review.csv")
 def export(request: Request, person: Exporting) -> Response:
     """One line a candidate, its column `decision` to be filled in: what `orderwire review export` writes."""
-    wanted, context = asked(request), context_of(request)
-    fitting = found(context, wanted)
-    facts = {"questions": len(fitting), **wanted.params}
-    context.ledger.audit.note(person.actor, "review.export", "reviews", facts)
+    given, ledger = asked(request), context_of(request).ledger
+    wanted, sort = wanted_of(given)
+    fitting = ledger.reviews.some(wanted, sort=sort, limit=LARGEST_EXPORT)
+    facts = {"questions": len(fitting), **given.params, **({"q": redact(given.text)} if given.text else {})}
+    ledger.audit.note(person.actor, "review.export", "reviews", facts)
     headers = {"Content-Disposition": 'attachment; filename="review.csv"', "Cache-Control": "no-store"}
     text = "\ufeff" + answers.as_csv(fitting)
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from core.clock import parse_utc
 from core.rights import Right
+from core.settings import ConnectionSettings, FlowSettings
 from ledger import Ledger
 from ledger.people import Person
 from ledger.runjobs import Ended, ends
@@ -159,11 +161,10 @@ def show(request: Request, run_id: int, _person: Seeing) -> Response:
 
 def _report(request: Request, run: RunView) -> Forecast | None:
     """A rehearsal added up."""
-    context = context_of(request)
-    flow = context.flows.get(run.flow)
-    if run.kind != "rehearse" or flow is None or flow.target not in context.connections:
+    context, rehearsed = context_of(request), _rehearsed(request, run)
+    if rehearsed is None:
         return None
-    target = context.connections[flow.target]
+    _flow, target = rehearsed
 
     def add() -> Forecast:
         return forecast(_first(context.ledger, run), rate=target.rate, burst=target.at_once)
@@ -213,18 +214,22 @@ def _related(ledger: Ledger, run: RunView) -> list[RunView]:
 @router.get("/runs/{run_id:int}.csv")
 def as_csv(request: Request, run_id: int, person: Exporting) -> Response:
     """Its records as a sheet, all of them."""
-    run = _exported(request, run_id, "csv", person)
-    whole, ledger = _whole(request, run), context_of(request).ledger
-    text = reports.as_csv(whole) if whole is not None else reports.records_csv(reports.pairs(ledger, run))
-    return _file("\ufeff" + text, f"run-{run_id}.csv", "text/csv; charset=utf-8")
+    run, ledger = _exported(request, run_id, "csv", person), context_of(request).ledger
+    rehearsed = _rehearsed(request, run) is not None
+    text = (
+        reports.rehearsed_csv(ledger.runs.all_items(run.id))
+        if rehearsed
+        else reports.all_csv(reports.pairs(ledger, run))
+    )
+    return _file(chain(["\ufeff"], text), f"run-{run_id}.csv", "text/csv; charset=utf-8")
 
 
 @router.get("/runs/{run_id:int}.json")
 def as_json(request: Request, run_id: int, person: Exporting) -> Response:
     """Everything for programs."""
-    run = _exported(request, run_id, "json", person)
-    whole = _whole(request, run)
-    text = reports.as_json(whole) if whole is not None else reports.records_json(context_of(request).ledger, run)
+    run, ledger = _exported(request, run_id, "json", person), context_of(request).ledger
+    rehearsed = _rehearsed(request, run)
+    text = reports.rehearsed_json(ledger, *rehearsed, run) if rehearsed is not None else reports.all_json(ledger, run)
     return _file(text, f"run-{run_id}.json", "application/json")
 
 
@@ -234,18 +239,20 @@ def _exported(request: Request, run_id: int, kind: str, person: Person) -> RunVi
     return run
 
 
-def _whole(request: Request, run: RunView) -> reports.Report | None:
-    """A rehearsal with everything that it says; None for other runs."""
+def _rehearsed(request: Request, run: RunView) -> tuple[FlowSettings, ConnectionSettings] | None:
+    """The flow that a rehearsal is of, and its target; None for other runs."""
     context = context_of(request)
     flow = context.flows.get(run.flow)
     if run.kind != "rehearse" or flow is None or flow.target not in context.connections:
         return None
-    return reports.report(context.ledger, flow, context.connections[flow.target], run)
+    return flow, context.connections[flow.target]
 
 
-def _file(text: str, name: str, kind: str) -> Response:
+def _file(text: Iterable[str], name: str, kind: str) -> Response:
+    """Sent while it is made: each piece takes a thread for as long as it takes to make, none while somebody's line is slow."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Response(text, media_type=kind, headers=headers)
+    pieces = (piece.encode("utf-8", "replace") for piece in text)
+    return StreamingResponse(pieces, media_type=kind, headers=headers)
 
 
 # -- beginning ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from pipelines.desk import Refused
 from web.access import require
 from web.dashboard.common import context_of, state_of
 from web.pages import back, page, translated
+from web.threads import outside
 
 router = APIRouter()
 
@@ -67,8 +69,12 @@ def settings(request: Request, _person: Reading) -> Response:
 
 
 @router.post("/settings/alerts/test")
-def test_message(request: Request, person: Running) -> Response:
+async def test_message(request: Request, person: Running) -> Response:
     """A message to everybody who is told of alerts, which says that it is a test."""
+    return await outside("Whoever is told of alerts", partial(_tried, request, person), test=True)
+
+
+def _tried(request: Request, person: Person) -> Response:
     mine = context_of(request)
     if not mine.notifiers:
         raise Refused(

@@ -122,7 +122,8 @@ def test_one_of_many_starts_what_is_due(open_ledger: Open) -> None:
     for _ in range(3):
         assert sum(together([ask(number) for number in range(8)])) == 1
         assert not ask(0)()
-        ledgers[0].schedules.ended("poll/shop", "3 changes")
+        for one in ledgers:
+            one.schedules.ended("poll/shop", "3 changes")
         assert not ask(1)(), "it ran, and is not due yet"
         later(ledgers[0], 301)
 
@@ -145,6 +146,21 @@ def test_nobody_renews_what_has_ended(ledger: Ledger) -> None:
     ledger.schedules.renew("poll", lease=60)
     later(ledger, 11)
     assert ledger.schedules.start_if_due("poll", every=10, lease=60)
+
+
+def test_who_has_lost_a_schedule_neither_renews_nor_ends_anothers_round(open_ledger: Open) -> None:
+    one, two, three = open_ledger(), open_ledger(), open_ledger()
+    assert one.schedules.start_if_due("poll", every=10, lease=60)
+    later(three, 61)
+    assert two.schedules.start_if_due("poll", every=10, lease=60), "whoever ran it hangs"
+    one.schedules.renew("poll", lease=6000)
+    one.schedules.ended("poll", "late")
+    assert not three.schedules.start_if_due("poll", every=0, lease=60), "two still runs it"
+    later(three, 61)
+    assert three.schedules.start_if_due("poll", every=10, lease=60), "nobody renewed it for two"
+    three.schedules.ended("poll", "done")
+    assert [(round_.state, round_.outcome) for round_ in three.schedules.rounds("poll")["poll"][2:]] == [("ok", "done")]
+    assert [round_.state for round_ in three.schedules.rounds("poll")["poll"]] == ["lost", "lost", "ok"]
 
 
 def test_due_at_once_when_asked_for(ledger: Ledger) -> None:

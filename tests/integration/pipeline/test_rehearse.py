@@ -250,5 +250,6 @@ def test_the_last_days_are_those_of_the_interrupted_run(world: World) -> None:
     assert rehearse.last(world.ledger, FLOW, 3600, later) == first
     assert rehearse.last(world.ledger, FLOW, 7200, later).until == later
     assert rehearse.last(world.ledger, FLOW, 3600, began + timedelta(days=2)).until == began + timedelta(days=2)
+    world.ledger.runs.resume(run.id)
     world.ledger.runs.end(run.id, "done")
     assert rehearse.last(world.ledger, FLOW, 3600, later).until == later

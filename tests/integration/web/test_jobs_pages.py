@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from html import unescape
 from typing import Any
@@ -13,11 +13,13 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from core.keys import Key
+from core.keys import Change, Key
 from core.rights import Role
 from ledger import tables as t
 from ledger.search import Search
 from pipelines import bulk
+from pipelines.desk import Desk, Refused
+from pipelines.editing import Checked, Editing
 from tests.desk import HOSTILE, hostile_orders
 from tests.orders import order
 from tests.people import logged_in
@@ -94,7 +96,7 @@ def test_a_retry_runs_at_once_and_is_in_the_audit(world: World, client: TestClie
     (note,) = notes(world, "job.retry")
     assert (note.actor, note.subject, note.facts["was"]) == ("Olga", f"job/{held.id}", "held")
     world.drain()
-    assert "Olga: job.retry" in get(client, f"/jobs/{held.id}")
+    assert "Olga: retried" in get(client, f"/jobs/{held.id}")
 
 
 def test_a_skip_needs_a_reason_that_others_read(world: World, client: TestClient) -> None:
@@ -410,6 +412,45 @@ def test_an_edit_of_a_state_that_is_no_longer_the_newest_is_refused(world: World
     answer = client.post(f"/jobs/{held.id}/edit", data={**shown, "reason": "why", "step": "save"})
     assert answer.status_code == 409
     assert "changed this order meanwhile" in answer.text
+
+
+class Overtaken(Editing):
+    """Something is kept after the edit was looked at and before it is."""
+
+    between: Callable[[], object]
+
+    def check(self, job_id: int, text: str, version: int) -> Checked:
+        found = super().check(job_id, text, version)
+        self.between()
+        return found
+
+
+@pytest.mark.parametrize("modified", ["2026-11-20T11:00:00", "2026-11-20T10:00:00", None])
+def test_what_the_store_says_between_the_look_and_the_save_wins(
+    world: World, client: TestClient, modified: str | None
+) -> None:
+    """Later, within the same second of the store, and a mere hint that the store is to be asked."""
+    held = world.carry(unbalanced(1001))
+    shown = form(get(client, f"/jobs/{held.id}/edit"))
+    mended = shown["text"].replace('"1.00"', GOOD)
+    key = Key.parse("shop/order/1001")
+
+    def between() -> None:
+        if modified is None:
+            hint = Change(key=key, stamp=None, raw=None, dedupe="hint", topic="hint")
+            world.ledger.inbox.accept([hint], world.context.routes)
+        else:
+            world.deliver(unbalanced(1001, modified=modified, customer_note="newer"))
+
+    editing = Overtaken(world.context, Desk(world.ledger, world.ledger.audit))
+    editing.between = between
+    with pytest.raises(Refused, match="changed this order meanwhile"):
+        editing.save(held.id, mended, int(shown["version"]), "why", actor="test")
+    record = world.ledger.inbox.record(key)
+    assert record is not None
+    assert record.must_fetch or json.loads(record.raw or b"")["customer_note"] == "newer"
+    assert not [event for event in world.ledger.inbox.events(key) if event["via"] == "edit"]
+    assert not notes(world, "job.edit")
 
 
 def test_a_dry_run_tells_and_writes_nothing(world: World, client: TestClient) -> None:

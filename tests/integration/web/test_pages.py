@@ -102,7 +102,7 @@ def test_hostile_texts_are_shown_and_do_nothing(world: World, path: str) -> None
         for _, a in seen.tags
         if (a.get("href") or a.get("action") or "").lower().startswith(("javascript:", "data:", "//"))
     ]
-    assert "49" not in re.findall(r"\{\{ 7 \* 7 \}\}|\b49\b", seen.text), "no text is a template"
+    assert str(7331 * 7331) not in seen.text, "no text is a template"
     if path == "/":
         assert all(visible(text).partition(" What to do:")[0] in seen.text for text in HOSTILE)
 

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from core.rights import Role
+from ledger import tables as t
+from ledger.failing import Failing, Look
 from pipelines import spells
 from pipelines.buyers import Buyers
 from tests.orders import order
@@ -66,6 +69,30 @@ def aside(text: str) -> str:
 def skip_time(world: World, seconds: float) -> None:
     assert isinstance(world.clock, SkippingClock)
     world.clock.skip(seconds)
+
+
+def test_many_problems_without_amounts_cost_no_more_looks_than_one(
+    world: World, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, really = list[int](), Failing._look
+
+    def counted(failing: Failing) -> Look:
+        looks.append(1)
+        return really(failing)
+
+    monkeypatch.setattr(Failing, "_look", counted)
+    cost = []
+    for number in range(1001, 1005):
+        held(world, number)
+        job = t.job.c
+        cause = {"amount": "", "currency": "", "error_class": f"cause {number}", "updated_at": job.updated_at + 1}
+        world.ledger.db.execute(sa.update(t.job).where(job.record_id == str(number)).values(**cause))
+        looks.clear()
+        text = get(client, "/problems")
+        assert len(set(PROBLEM.findall(text))) == number - 1000
+        assert text.count("1.00\N{NO-BREAK SPACE}EUR") >= number - 1000, "read from the records"
+        cost.append(len(looks))
+    assert cost == [cost[0]] * 4
 
 
 def test_a_row_tells_how_many_whose_how_much_since_when_and_who_sees_to_it(world: World, client: TestClient) -> None:

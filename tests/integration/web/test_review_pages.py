@@ -12,11 +12,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.rights import Role
+from ledger import reviews
 from ledger.reviews import Candidate
+from pipelines import reviewdesk
 from pipelines.reviewdesk import question_for
 from tests.desk import HOSTILE
 from tests.orders import order
 from tests.people import logged_in
+from tests.programs import program
 from tests.world import SkippingClock, World, crm
 
 
@@ -163,6 +166,92 @@ def test_who_may_only_look_is_offered_nothing(world: World) -> None:
         assert viewer.post(path, data={"answer": "new"}).status_code == 403
     assert viewer.get("/review.csv").status_code == 403
     assert not world.ledger.reviews.list(decided=True)
+
+
+ADDRESS = "ada@office.example"
+
+
+def personal(world: World) -> int:
+    """A question as an order's customer asks it, with all that tells who that is."""
+    choices = [Candidate("11x5", "ACC5", f"Byron, {ADDRESS}", 70, (f"same e-mail address {ADDRESS}",))]
+    facts = {"keys": [f"email/{ADDRESS}", "vat/IT01234567890", "store/shop/customer/7"], "number": "1001"}
+    world.ledger.reviews.offer("crm", "customer", f"email/{ADDRESS}", f"Ada Byron, {ADDRESS}", choices, facts=facts)
+    return max(one.id for one in world.ledger.reviews.list())
+
+
+def test_whoever_may_not_decide_is_not_told_who_the_customer_is(world: World, client: TestClient) -> None:
+    id = personal(world)
+    viewer = logged_in(world.app(lambda: None), Role.VIEWER)
+    for path in ("/review", f"/review/{id}", "/review?q=byron", "/review?q=acc5"):
+        seen, hidden = get(client, path), get(viewer, path)
+        assert f"Ada Byron, {ADDRESS}" in seen
+        assert "Ada Byron, [e-mail]" in hidden
+        assert ADDRESS not in hidden
+        assert "01234567890" not in hidden
+    assert "vat/IT01234567890" in get(client, f"/review/{id}")
+    assert "store/shop/customer/7" in get(viewer, f"/review/{id}")
+    for text in ("@", "office.example", "email/ada"):
+        assert "Nothing fits." in get(viewer, f"/review?q={text}"), "what is hidden is not found either"
+        assert "Ada Byron" in get(client, f"/review?q={text}")
+
+
+def test_a_search_that_stops_early_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reviewdesk, "SEARCHED", 2)
+    viewer = logged_in(world.app(lambda: None), Role.VIEWER)
+    ask(world, 1, ("16x1", 90))
+    ask(world, 2, ("16x2", 80))
+    assert "Not all questions" not in get(viewer, "/review?q=order")
+    ask(world, 3, ("16x3", 70))
+    assert "Not all questions" in get(viewer, "/review?q=order")
+    assert "Not all questions" not in get(viewer, "/review")
+
+
+def test_the_audit_keeps_the_question_and_no_address(world: World, client: TestClient) -> None:
+    id = personal(world)
+    post(client, f"/review/{id}/decide", answer="new", note=f"asked {ADDRESS}")
+    post(client, f"/review/{id}/undo")
+    client.get(f"/review.csv?q={ADDRESS}")
+    kept = world.ledger.audit.list()
+    assert {one.action for one in kept} >= {"review.decide", "review.undo", "review.export"}
+    assert ADDRESS not in str([(one.subject, one.facts) for one in kept])
+    (decided,) = world.ledger.audit.list(action="review.decide")
+    assert (decided.facts["question"], decided.facts["record"]) == (str(id), "email/[e-mail]")
+
+
+def test_a_page_reads_only_what_it_shows(world: World, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = twins(world)
+    for id in range(1, 91):
+        ask(world, id, (f"16x{id}", id))
+    read, really = list[int](), reviews._review
+
+    def counted(row: Any) -> reviews.Review:
+        read.append(row.id)
+        return really(row)
+
+    monkeypatch.setattr(reviews, "_review", counted)
+    api = program(world.app(lambda: None), role=Role.OPERATOR)
+    for path, most in (
+        ("/review", 25),
+        ("/review?page=3&sort=age", 25),
+        ("/review?q=16x1", 25),
+        (f"/jobs/{job_id}", 1),
+        ("/orders/1001", 1),
+        ("/review/3", 1),
+    ):
+        read.clear()
+        get(client, path)
+        assert len(read) <= most, path
+    read.clear()
+    assert len(api.get("/api/v1/reviews?limit=10").json()["data"]) == 10
+    assert len(read) == 11
+
+
+def test_letters_of_other_languages_and_signs_of_patterns_are_found(world: World, client: TestClient) -> None:
+    ask(world, 1, ("16x1", 90), label="Möbel Ölwerk 100%")
+    ask(world, 2, ("16x2", 80), label="Мария 100x")
+    for text, found in (("ölwerk", "Möbel"), ("МАРИЯ", "Мария"), ("100%25", "Möbel")):
+        assert found in get(client, f"/review?q={text}")
+    assert "Мария" not in get(client, "/review?q=100%25")
 
 
 # -- as a table --------------------------------------------------------------------------------------------------------

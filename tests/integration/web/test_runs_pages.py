@@ -6,21 +6,22 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
 from core.errors import RetryLater
 from core.rights import Role
-from ledger.runs import Item, RunView
+from ledger.runs import Item, RunKind, Runs, RunView
 from pipelines import carrier, golive, rehearse, undo
 from pipelines.carrier import READING, WRITING
 from sandbox.store.woo import WooShop
 from tests.orders import order, person
-from tests.people import logged_in
+from tests.people import BASE, BROWSER, logged_in
 from tests.shops import shop
 from tests.world import SkippingClock, World, crm, wait_for
 
@@ -383,6 +384,55 @@ def test_every_kind_has_a_page(world: World, client: TestClient) -> None:
         assert len(json.loads(client.get(f"/runs/{run.id}.json").text)) > 3
     assert client.get("/runs/999999").status_code == 404
     assert client.get("/runs/9999999999999999999999.csv").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["rehearse", "backfill"])
+def test_a_file_is_sent_while_it_is_made(world: World, monkeypatch: pytest.MonkeyPatch, kind: RunKind) -> None:
+    """So no export takes the memory of all its records; whoever asks for the head alone has none of them read."""
+    run = world.ledger.runs.begin(kind, FLOW, {"since": "2026-01-01T00:00:00+00:00", "until": ""}, by="karl")
+    verdict = "post" if kind == "rehearse" else "none"
+    items = [Item(f"shop/order/{id:05}", verdict, str(id), "1.00", "EUR", "why " * 20) for id in range(2500)]
+    world.ledger.runs.put(run.id, items)
+    app, log = world.app(lambda: None), []
+    client = logged_in(app, Role.ADMIN, "Olga")
+    read = Runs.items
+
+    def items_of(self: Runs, run_id: int, **options: Any) -> Sequence[Item]:
+        found = read(self, run_id, **options)
+        log.append(f"{len(found)} read")
+        return found
+
+    class Overheard:
+        """What is sent, and when."""
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async def sending(message: Message) -> None:
+                if message.get("more_body"):
+                    log.append("a piece sent")
+                await send(message)
+
+            await app(scope, receive, sending)
+
+    monkeypatch.setattr(Runs, "items", items_of)
+    browser = TestClient(Overheard(), base_url=BASE, headers=BROWSER, cookies=client.cookies)
+    for name in ("csv", "json"):
+        log.clear()
+        told = browser.head(f"/runs/{run.id}.{name}")
+        assert (told.status_code, told.content, log) == (200, b"", [])
+        sent = browser.get(f"/runs/{run.id}.{name}")
+        assert sent.headers["content-type"] == told.headers["content-type"]
+        assert sent.headers["content-disposition"] == f'attachment; filename="run-{run.id}.{name}"'
+        assert log.count("1000 read") == (4 if (kind, name) == ("rehearse", "json") else 2), (
+            "a rehearsal is added up first"
+        )
+        assert "a piece sent" in log[: len(log) - log[::-1].index("1000 read")], "before everything is read"
+        text = sent.text.removeprefix("\ufeff")
+        keys = (
+            [row["key"] for row in csv.DictReader(io.StringIO(text))]
+            if name == "csv"
+            else [one["key"] for one in json.loads(text)["orders" if kind == "rehearse" else "records"]]
+        )
+        assert keys == [one.key for one in items]
 
 
 def test_the_list_goes_on(world: World, client: TestClient) -> None:

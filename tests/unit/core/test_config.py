@@ -200,6 +200,11 @@ def test_a_secret_typed_directly_is_refused_and_not_repeated() -> None:
     [
         '[ledger]\nurl = "postgresql+psycopg://orderwire:hunter2@db/orderwire"\n',
         '[worker]\nbroker = "redis://:hunter2@valkey:6379/0"\n',
+        '[ledger]\nurl = "postgresql+psycopg://db/ow?user=ow&password=hunter2"\n',
+        '[ledger]\nurl = "postgresql+psycopg://db/ow?passfile=/etc/hunter2"\n',
+        '[ledger]\nurl = "postgresql+psycopg://db/ow?ssl%70assword=hunter2"\n',
+        '[worker]\nbroker = "redis://r:6379/0?Password=hunter2"\n',
+        '[alerts]\nheartbeat = "https://beat.example/ping?user=x&passwd=hunter2"\n',
     ],
 )
 def test_no_password_in_an_address(text: str) -> None:
@@ -207,6 +212,28 @@ def test_no_password_in_an_address(text: str) -> None:
     assert problem.line == 2
     assert "carries no password" in problem.message
     assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://ow@db/ow?sslmode=require", "sqlite:///what?pass-through.db", "sqlite:///password.db"]
+)
+def test_an_address_without_a_password_is_fine(url: str) -> None:
+    assert not parse(f'[ledger]\nurl = "{url}"\n', KINDS).problems
+
+
+def test_an_address_is_shown_without_user_and_query() -> None:
+    text = """
+[ledger]
+url = "postgresql+psycopg://ow:s3/cr@et@db:5432/ow?password=s3cret"
+[worker]
+broker = "redis://:s3cret@r:6379/0?password=s3cret"
+[alerts]
+heartbeat = "https://user:s3cret@beat.example"
+"""
+    shown = {value.path: value.value for value in values(parse(text, KINDS))}
+    assert shown["ledger.url"] == "postgresql+psycopg://db:5432/ow"
+    assert shown["worker.broker"] == "redis://r:6379/0"
+    assert shown["alerts.heartbeat"] == "https://beat.example"
 
 
 def test_duplicate_names_and_ways() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.redaction import contains_card_number, redact, redact_all
+from core.redaction import contains_card_number, redact, redact_all, redact_identity, where_to
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,33 @@ def test_redacting_again_changes_nothing(text: str) -> None:
 @given(st.text(), st.text())
 def test_an_address_among_other_text_is_hidden(before: str, after: str) -> None:
     assert "geheim@mueller.example" not in redact(f"{before} geheim@mueller.example {after}")
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("email/ada@office.example", "email/[e-mail]"),
+        ("email/ada@localhost", "email/[e-mail]"),
+        ("vat/IT01234567890", "vat/[redacted]"),
+        ("erp/C-17", "erp/C-17"),
+        ("store/shop/customer/7", "store/shop/customer/7"),
+    ],
+)
+def test_a_customers_identity_is_not_told_by_its_key(key: str, shown: str) -> None:
+    assert redact_identity(key) == shown
+    assert redact_identity(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://user:pw@host", "https://host"),
+        ("https://host:8443/path?token=x#y", "https://host:8443/path"),
+        ("https://host/in@out", "https://host/in@out"),
+        ("redis://:p/w@r:6379/0", "redis://r:6379/0"),
+        ("sqlite:///orderwire.db", "sqlite:///orderwire.db"),
+        ("a@b.example", "a@b.example"),
+    ],
+)
+def test_an_address_tells_where_it_leads_alone(address: str, shown: str) -> None:
+    assert where_to(address) == shown
