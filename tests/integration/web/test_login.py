@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from datetime import UTC, datetime, timedelta
-from statistics import median
 from typing import Any
 
 import pytest
@@ -326,10 +325,10 @@ def test_a_wrong_name_takes_as_long_as_a_wrong_password(app: FastAPI, ledger: Le
     took: dict[str, list[float]] = {"Anna": [], "Nobody": []}
     for _ in range(7):
         for name, times in took.items():
-            began = time.perf_counter()
+            began = time.process_time()
             assert gate._try(name, "wrong password here").person is None
-            times.append(time.perf_counter() - began)
-    known, unknown = median(took["Anna"]), median(took["Nobody"])
+            times.append(time.process_time() - began)
+    known, unknown = min(took["Anna"]), min(took["Nobody"])  # what it costs, whatever else the machine does
     assert 0.7 < known / unknown < 1.4
 
 

@@ -138,7 +138,7 @@ def test_a_snoozed_problem_is_folded_away_and_counted_as_ever(world: World, clie
     assert problem in text
     assert not aside(text)
     follow(world)
-    assert "is back from its snooze – its time has come" in get(client, f"/problems/{problem}")
+    assert "is back from its snooze – <bdi>its time has come</bdi>" in get(client, f"/problems/{problem}")
 
 
 def test_the_home_page_lists_first_what_is_not_snoozed(world: World, client: TestClient) -> None:
