@@ -69,7 +69,7 @@ _ANSWERS: Final = {
     "413": "The body is too large",
     "415": "The body is not sent as JSON",
     "422": "The request is not understood; unknown parameters are refused as well",
-    "429": "The token asks too often; Retry-After says how long to wait",
+    "429": "Too often, or too many calls to outside systems are under way; Retry-After says how long to wait",
     "503": "The database is away",
 }
 
