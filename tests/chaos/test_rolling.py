@@ -172,12 +172,12 @@ down_revision = {head!r}
 
 def upgrade():
     op.add_column("job", sa.Column("weight", sa.Integer(), nullable=False, server_default="1"))
-    op.add_column("link", sa.Column("remark", sa.Text()))
-    op.create_table("remark", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("text", sa.Text()))
+    op.add_column("link", sa.Column("synthetic_remark", sa.Text()))
+    op.create_table("synthetic_remark", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("text", sa.Text()))
 
 
 def downgrade():
-    op.drop_table("remark")
+    op.drop_table("synthetic_remark")
 """
 INDEX = """
 from alembic import op
