@@ -308,7 +308,8 @@ def test_what_postgresql_undoes_is_done_again(ledger: Ledger) -> None:
         return lambda: ledger.db.transact(work)
 
     together([cross("1", "2"), cross("2", "1")])
-    assert len(tries) == (2 if ledger.db.is_sqlite else 3)
+    # On a busy machine the victim may meet the other one once more.
+    assert len(tries) == 2 if ledger.db.is_sqlite else 3 <= len(tries) <= 5
     assert {view(ledger, job).wanted for job in (1, 2)} == {3}
 
 
