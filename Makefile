@@ -78,15 +78,11 @@ check:
 	for part in lint test long; do $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	if [ -n "$$failed" ]; then echo "check: failed in$$failed"; exit 1; fi
 
-LONG = $(BIN)/python -m pytest -q $(wildcard tests/chaos tests/real)
-
-# Two cases at a time; those that measure how long something takes have the machine to themselves afterwards.
 long: dev
-	@$(LONG) -n $(WORKERS) --dist worksteal -m "not alone"; first=$$?; $(LONG) -m alone && exit $$first
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(wildcard tests/chaos tests/real)
 
 chaos: dev
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not alone" tests/chaos; first=$$?; \
-	$(BIN)/python -m pytest -q -m alone tests/chaos && exit $$first
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/chaos
 
 # The larger figures of the matrix: hours, not minutes.
 chaos-nightly: dev

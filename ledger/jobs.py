@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ledger.database import SECOND, Database
 State = Literal["waiting", "running", "settled", "held", "skipped"]
 STATES: Final = ("waiting", "running", "settled", "held", "skipped")
 CRASHES_HOLD: Final = 3
+CRASH_PAUSE: Final = 5.0
+"""Seconds, more or less, before a job that ended its worker while alone is tried again; four times as long after the next."""
 BUSY_WAIT: Final = 2.0
 """Seconds that a job waits at most for another one that is at work on the same link."""
 _ATTEMPT: Final = tuple(column.name for column in t.attempt.c if column.name != "id")
@@ -337,8 +340,8 @@ class Jobs:
     # -- after crashes ---------------------------------------------------------------------------------------------
 
     def reap(self) -> int:
-        """Take back jobs whose lease ran out: their worker died or froze. They run again, alone in their process; three
-        crashes hold them. How many.
+        """Take back jobs whose lease ran out: their worker died or froze. They run again, alone in their process, after a
+        pause from the second time on; three crashes while alone hold them. How many.
         """
         expired = sa.select(t.job).where(t.job.c.state == "running", t.job.c.lease_until < self.db.now).limit(200)
         count = 0
@@ -349,7 +352,9 @@ class Jobs:
     def _reap_one(self, row: Row[Any]) -> int:
         crashes = row.crashes + 1
         # The first crash had company, only those alone count; a newer state is given its own try.
-        hold = row.alone and crashes > CRASHES_HOLD and row.wanted == row.generation
+        newer = row.wanted != row.generation
+        hold = row.alone and crashes > CRASHES_HOLD and not newer
+        pause = 0.0 if newer else pause_after(crashes)
         reason = (
             f"This job ended its worker {crashes} times. What to do: look at the order's data, then retry, or skip it."
             if hold
@@ -365,7 +370,7 @@ class Jobs:
                     token=t.job.c.token + 1,
                     crashes=crashes,
                     alone=True,
-                    due_at=self.db.now,
+                    due_at=self.db.now + int(pause * SECOND),
                     lease_until=None,
                     reason=reason,
                     error_class="crash",
@@ -510,6 +515,15 @@ class Jobs:
                 .returning(t.job.c.id)
             )
         )
+
+
+def pause_after(crashes: int) -> float:
+    """Seconds before a job that was there at so many crashes runs again. Something else may be killing workers, at its own
+    rhythm: whoever were tried again in the same rhythm would be taken for the cause. So the pauses grow, and are uneven.
+    """
+    if crashes < 2:
+        return 0.0
+    return CRASH_PAUSE * 4.0 ** (crashes - 2) * random.uniform(0.5, 1.5)  # noqa: S311 - spreads, guards nothing
 
 
 def _reason(outcome: Outcome, state: State, failures: int) -> str:

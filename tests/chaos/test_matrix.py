@@ -113,6 +113,8 @@ def test_r2_late_commits_at_a_trickle(database_url: str, installation: MakeFleet
             trickle(shop, versions[n * share : (n + 1) * share], 0.05)
             if n < kills:
                 fleet.restart(dice.choice(fleet.workers))
+        # The script counts creations: on a slow machine most of them are still to come, and settling switches faults off.
+        wait(lambda: fleet.supervise() is not None and fleet.jobs.counts().get("settled", 0) >= orders * 0.95, 90)
         struck = fleet.struck().get("late_commit", 0)
         found = this.settle(fleet, shop)
         assert struck >= late // 2, f"only {struck} late commits happened"
@@ -130,6 +132,7 @@ def test_r2_control_without_the_hold_there_are_duplicates(
     with installation(database_url, Plan(hold=0)) as fleet, selling(fleet) as shop:
         fleet.dial(late_after_s=LATE, script=late_commits(orders, late))
         trickle(shop, ordinary_day(seed, orders), 0.1)
+        wait(lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.95, 60)
         struck = fleet.struck().get("late_commit", 0)
         found = this.settle(fleet, shop)
         text = this.line(orders, found, hold=0, late=struck)

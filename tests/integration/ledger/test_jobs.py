@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ledger import Ledger
 from ledger import tables as t
-from ledger.jobs import CRASHES_HOLD, Claim, Outcome
+from ledger.jobs import CRASH_PAUSE, CRASHES_HOLD, Claim, Outcome
 from tests.integration.ledger.kit import (
     accept,
     add,
@@ -167,6 +167,13 @@ def test_three_crashes_alone_hold_the_job_and_a_person_frees_it(ledger: Ledger) 
         assert claim is not None
         assert view(ledger, claim).state == "running", f"held after {crashes - 1} crashes"
         crash(ledger, claim)
+        if crashes in (2, 3):
+            assert ledger.jobs.claim("w", alone=True) is None, (
+                "at once again, whatever is killing workers strikes it again"
+            )
+            base = CRASH_PAUSE * 4 ** (crashes - 2)
+            assert base * 0.4 < due_in(ledger, claim) <= base * 1.5
+            later(ledger, due_in(ledger, claim))
         claim = ledger.jobs.claim("w", alone=True)
     assert claim is None
     [job] = ledger.jobs.list()
@@ -183,6 +190,7 @@ def test_a_newer_state_is_given_its_own_try_after_the_last_crash(ledger: Ledger)
     for _ in range(CRASHES_HOLD):
         assert claim is not None
         crash(ledger, claim)
+        later(ledger, due_in(ledger, claim))
         claim = ledger.jobs.claim("w", alone=True)
     assert claim is not None
     accept(ledger, change(stamp=1, raw=b"mended"))

@@ -317,7 +317,6 @@ def test_nobody_learns_who_exists(app: FastAPI, client: TestClient, ledger: Ledg
     ), "a name that was typed and is unknown is not kept: it may be a password"
 
 
-@pytest.mark.alone
 def test_a_wrong_name_takes_as_long_as_a_wrong_password(app: FastAPI, ledger: Ledger) -> None:
     add(ledger)
     gate = app.state.orderwire.gate
