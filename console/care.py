@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from console.noting import note
+from console.noting import actor, desk
 from console.opening import DEFAULT, AsJson, File, load, open_ledger
 from console.output import print_json, print_table, say, when
 from core.errors import ConfigurationProblem
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from core.settings import ConnectionSettings, Settings
     from ledger.state import ConnectionState
 
-FOR_EVER: Final = 100 * 365 * 86_400.0
 _SPAN: Final = re.compile(r"(\d+)([smhd])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -64,6 +63,8 @@ def _why(state: ConnectionState | None) -> str:
     if state is None:
         return ""
     if state.paused_for:
+        from pipelines.desk import FOR_EVER
+
         return (
             "until `orderwire resume`" if state.paused_for > FOR_EVER / 2 else f"for another {span(state.paused_for)}"
         )
@@ -95,8 +96,7 @@ def pause(
     settings = load(file, with_secrets=False)
     settings.connection(connection)
     with open_ledger(settings) as ledger:
-        ledger.states.pause(connection, seconds(for_) if for_ else FOR_EVER)
-        note(ledger, "connection.pause", f"connection/{connection}", seconds=seconds(for_) if for_ else None)
+        desk(ledger).pause_connection(connection, seconds(for_) if for_ else None, actor=actor())
     say(
         f"{connection} is paused{' for ' + for_ if for_ else ''}. What to do when it may go on: `orderwire resume {connection}`."
     )
@@ -107,9 +107,7 @@ def resume(connection: Annotated[str, typer.Argument(help="Name of the connectio
     settings = load(file, with_secrets=False)
     settings.connection(connection)
     with open_ledger(settings) as ledger:
-        ledger.states.pause(connection, None)
-        ledger.states.try_now(connection)
-        note(ledger, "connection.resume", f"connection/{connection}")
+        desk(ledger).resume_connection(connection, actor=actor())
     say(f"{connection} may be used again.")
 
 

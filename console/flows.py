@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -127,11 +130,8 @@ def rehearse(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
     """Take a flow off live: what comes in is planned and kept, nothing is written any more."""
     from pipelines import golive
 
-    settings = load(file, with_secrets=False)
-    with open_ledger(settings) as ledger:
-        before = ledger.flows.get(known(settings, flow))
+    with _changing(file, flow, note) as (ledger, before):
         golive.take_off(ledger, flow, by=who(), note=note)
-        _noted(ledger, before, note)
     back = "resume" if before.changed_at else "live"
     say(
         f"{flow} is rehearsed: nothing is written, what comes in is planned and kept. "
@@ -144,11 +144,8 @@ def pause(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
     """Let nothing of a flow run. What comes in is kept and waits."""
     from pipelines import golive
 
-    settings = load(file, with_secrets=False)
-    with open_ledger(settings) as ledger:
-        before = ledger.flows.get(known(settings, flow))
+    with _changing(file, flow, note) as (ledger, _):
         golive.pause(ledger, flow, by=who(), note=note)
-        _noted(ledger, before, note)
     say(
         f"{flow} is paused: what comes in is kept and waits; every process follows within a second. "
         f"What to do next: `orderwire flow resume {flow}`."
@@ -160,19 +157,27 @@ def resume(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
     """End a pause, or a rehearsal after being live: live again, with the start it had."""
     from pipelines import golive
 
-    settings = load(file, with_secrets=False)
-    with open_ledger(settings) as ledger:
-        before = ledger.flows.get(known(settings, flow))
+    with _changing(file, flow, note) as (ledger, _):
         woken = golive.resume(ledger, flow, by=who(), note=note)
-        _noted(ledger, before, note)
         state = ledger.flows.get(flow)
     say(f"{flow} is live again{_from(state)}." + (f" Looked at now: {_orders(woken)} that waited." if woken else ""))
 
 
+@contextmanager
+def _changing(file: Path, flow: str, note: str) -> Iterator[tuple[Ledger, FlowState]]:
+    """The ledger, and the flow as it was; what became of it is noted unless it was refused."""
+    settings = load(file, with_secrets=False)
+    with open_ledger(settings) as ledger:
+        before = ledger.flows.get(known(settings, flow))
+        yield ledger, before
+        _noted(ledger, before, note)
+
+
 def _noted(ledger: Ledger, before: FlowState, note: str) -> None:
-    after = ledger.flows.get(before.flow)
-    start = after.start.isoformat() if after.start else ""
-    noted(ledger, "flow.set", f"flow/{before.flow}", **{"from": before.mode}, to=after.mode, start=start, note=note)
+    from pipelines.desk import flow_facts
+
+    facts = flow_facts(before, ledger.flows.get(before.flow), note)
+    noted(ledger, "flow.set", f"flow/{before.flow}", **facts)
 
 
 def known(settings: Settings, flow: str) -> str:

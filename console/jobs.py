@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.noting import note
+from console.noting import actor, desk
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_ledger
 from console.output import print_json, print_table, say, when
-from core.errors import ConfigurationProblem, OrderwireError
+from core.errors import ConfigurationProblem
 from core.keys import Key
 
 if TYPE_CHECKING:
-    from ledger import Ledger
-    from ledger.jobs import JobView
+    from pipelines.desk import Desk
 
 JobId = Annotated[int, typer.Argument(help="The job's number, as `jobs list` shows it.", metavar="JOB")]
 
@@ -58,7 +57,7 @@ def list_jobs(
 def show(job: JobId, file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Show one job: every attempt, every delivery, and the records that it led to."""
     with open_ledger(load(file, with_secrets=False)) as ledger:
-        view = _job(ledger, job)
+        view = desk(ledger).job(job)
         attempts = ledger.jobs.attempts(job)
         events = ledger.inbox.events(Key.parse(view.key))
         links = ledger.links.of_key(view.key)
@@ -77,7 +76,8 @@ def show(job: JobId, file: File = DEFAULT, as_json: AsJson = False) -> None:
 def retry(jobs: Annotated[list[int], typer.Argument(help="Numbers of jobs.")], file: File = DEFAULT) -> None:
     """Run jobs again now, from the newest state of their records. The running Orderwire takes them up."""
     with open_ledger(load(file, with_secrets=False)) as ledger:
-        _each(ledger, jobs, ledger.jobs.retry, "job.retry", "is due again")
+        found = desk(ledger)
+        _each(found, jobs, lambda job: found.retry(job, actor=actor()), "is due again")
 
 
 def skip(
@@ -86,33 +86,25 @@ def skip(
     file: File = DEFAULT,
 ) -> None:
     """Set jobs aside for good. A newer state of the order wakes its job again."""
-    if not reason.strip():
-        raise ConfigurationProblem("A reason is missing. What to do: say why with --reason.")
     with open_ledger(load(file, with_secrets=False)) as ledger:
-        skipped = ledger.jobs.skip
-        _each(ledger, jobs, lambda job: skipped(job, reason.strip()), "job.skip", "is skipped", reason=reason.strip())
+        found = desk(ledger)
+        _each(found, jobs, lambda job: found.skip(job, reason, actor=actor()), "is skipped")
 
 
-def _job(ledger: Ledger, job: int) -> JobView:
-    view = ledger.jobs.get(job)
-    if view is None:
-        raise OrderwireError(f"There is no job {job}. What to do: see `orderwire jobs list`.")
-    return view
-
-
-def _each(
-    ledger: Ledger, jobs: Sequence[int], change: Callable[[int], bool], action: str, done: str, **facts: str
-) -> None:
+def _each(found: Desk, jobs: Sequence[int], change: Callable[[int], object], done: str) -> None:
     """All or none of them must exist; then each is changed where its state allows it."""
-    before = {job: _job(ledger, job) for job in jobs}
+    from pipelines.desk import Refused
+
+    for job in jobs:
+        found.job(job)
     failed = 0
     for job in dict.fromkeys(jobs):
-        if change(job):
-            was = before[job]
-            note(ledger, action, f"job/{job}", number=was.number, flow=was.flow, was=was.state, **facts)
-            say(f"Job {job} {done}.")
-        else:
+        try:
+            change(job)
+        except Refused as error:
             failed += 1
-            say(f"Job {job} is {_job(ledger, job).state} and cannot be changed now.", err=True)
+            say(error.message, err=True)
+        else:
+            say(f"Job {job} {done}.")
     if failed:
         raise typer.Exit(PROBLEM)

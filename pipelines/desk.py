@@ -186,9 +186,7 @@ class Desk:
     def pause_connection(self, name: str, seconds: float | None = None, *, actor: str, reason: str = "") -> None:
         """Nothing is carried to it for so long (None: until somebody resumes it). Deliveries are taken in as ever."""
         self._known_connection(name)
-        if seconds is not None and not 0 < seconds <= FOR_EVER:
-            raise Refused("A pause lasts longer than no time. What to do: give a number of minutes or hours.")
-        self.ledger.states.pause(name, FOR_EVER if seconds is None else seconds)
+        self.ledger.states.pause(name, _lasting(seconds))
         facts = {"seconds": seconds, "reason": reason.strip()[:LONGEST_REASON]}
         self.audit.note(actor, "connection.pause", f"connection/{name}", facts)
 
@@ -243,10 +241,8 @@ class Desk:
             raise Refused(
                 f"{name} keeps Orderwire itself going and is never paused. What to do: pause a connection or a flow."
             )
-        if seconds is not None and not 0 < seconds <= FOR_EVER:
-            raise Refused("A pause lasts longer than no time. What to do: give a number of minutes or hours.")
         why = reason.strip()[:LONGEST_REASON]
-        self.ledger.schedules.pause(name, FOR_EVER if seconds is None else seconds, by=actor, why=why)
+        self.ledger.schedules.pause(name, _lasting(seconds), by=actor, why=why)
         self.audit.note(actor, "schedule.pause", f"schedule/{name}", {"seconds": seconds, "reason": why})
 
     def resume_schedule(self, name: str, *, actor: str) -> None:
@@ -282,10 +278,7 @@ class Desk:
         before = self.ledger.flows.get(name)
         self._change_flow(before, mode, None if any_age else start, any_age=any_age, actor=actor, note=note)
         after = self.ledger.flows.get(name)
-        facts = {"from": before.mode, "to": after.mode, "note": note.strip()[:LONGEST_REASON]}
-        if after.start:
-            facts["start"] = after.start.isoformat()
-        self.audit.note(actor, "flow.set", f"flow/{name}", facts)
+        self.audit.note(actor, "flow.set", f"flow/{name}", flow_facts(before, after, note))
         self.bell()
         return after
 
@@ -338,6 +331,14 @@ def changes_for(state: FlowState) -> tuple[Mode, ...]:
     }[state.mode]
 
 
+def flow_facts(before: FlowState, after: FlowState, note: str) -> dict[str, str]:
+    """What the audit keeps of a change of a flow (pure)."""
+    facts = {"from": before.mode, "to": after.mode, "note": note.strip()[:LONGEST_REASON]}
+    if after.start:
+        facts["start"] = after.start.isoformat()
+    return facts
+
+
 def may_rest(schedule: str) -> bool:
     """Whether people may pause it (pure)."""
     return schedule.partition("/")[0] in RESTING
@@ -373,6 +374,13 @@ def required(reason: str) -> str:
     if not why:
         raise ConfigurationProblem("A reason is missing. What to do: say why; others will read it.")
     return why
+
+
+def _lasting(seconds: float | None) -> float:
+    """How long a pause lasts for the ledger; None: until somebody ends it. Raises Refused."""
+    if seconds is not None and not 0 < seconds <= FOR_EVER:
+        raise Refused("A pause lasts longer than no time. What to do: give a number of minutes or hours.")
+    return FOR_EVER if seconds is None else seconds
 
 
 def _changed(view: JobView) -> Refused:

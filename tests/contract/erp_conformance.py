@@ -6,11 +6,10 @@ It says how to build the connector over a world of its own, and how to change th
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, get_args
 
 import httpx
@@ -21,6 +20,7 @@ from connectors.roles import Erp, ErpKind, Page
 from core.errors import ConfigurationProblem, Held, LeaseLost, NotThere, OrderwireError, RetryLater
 from core.keys import Change, Key
 from mapping.canonical.base import Canonical
+from tests.contract.junk import changed_at, paths_of
 
 JUNK: Sequence[Any] = (
     None, "", " ", "x", "NaN", "Infinity", "-1", "1e400", "1,50", "١٢", "\x00", "\ud800", "<script>alert(1)</script>",
@@ -285,30 +285,6 @@ class ErpOverHttp(ErpConformance):
                 assert not cause or caught.value.cause == cause
         assert [finding.level for finding in erp.check()] == ["problem"]
         erp.close()
-
-
-def paths_of(value: Any, here: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Every place in a document, first rows of lists only."""
-    if here:
-        yield here
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from paths_of(inner, (*here, name))
-    elif isinstance(value, list) and value:
-        yield from paths_of(value[0], (*here, 0))
-
-
-def changed_at(document: Mapping[str, Any], path: tuple[str | int, ...], junk: Any) -> dict[str, Any]:
-    """The document with something else at that place (`...`: without it)."""
-    changed: Any = copy.deepcopy(document)
-    target = changed
-    for part in path[:-1]:
-        target = target[part]
-    if junk is ...:
-        del target[path[-1]]
-    else:
-        target[path[-1]] = junk
-    return changed  # type: ignore[no-any-return]
 
 
 __all__ = ["JUNK", "ErpConformance", "ErpOverHttp"]

@@ -20,7 +20,8 @@ from connectors.roles import Store
 from core.errors import Held, NotThere, Rejected
 from core.keys import Key
 from core.secrets import SecretRef
-from tests.contract.store_conformance import JUNK, StoreConformance, changed_at, paths_of
+from tests.contract.junk import changed_at, paths_of
+from tests.contract.store_conformance import JUNK, StoreConformance
 
 ORDER: dict[str, Any] = json.loads(EXAMPLE.read_text(encoding="utf-8"))
 

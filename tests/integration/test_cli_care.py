@@ -15,27 +15,7 @@ from ledger import Ledger, migrate
 from ledger.alerts import Condition
 from ledger.budget import Limit
 from pipelines.health import Health
-
-TEXT = """\
-[ledger]
-url = "sqlite:///{folder}/orderwire.db"
-[[connection]]
-name = "form"
-connector = "orderform"
-webhook_secrets = ["env:OW_CARE_SECRET"]
-[[connection]]
-name = "crm"
-connector = "vtiger"
-url = "http://127.0.0.1:9"
-username = "u"
-access_key = "env:OW_CARE_SECRET"
-owners = {{ sales = "20x2" }}
-[[flow]]
-name = "orders"
-source = "form"
-target = "crm"
-owner = "sales"
-"""
+from tests.cli_desk import TEXT
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,73 +13,16 @@ import sqlalchemy as sa
 
 import cli
 from core.keys import Change, Key
-from ledger import Ledger, migrate
+from ledger import Ledger
 from ledger import tables as t
 from ledger.flows import REHEARSED
 from ledger.inbox import Route
 from ledger.runs import Item
 from pipelines import standing
+from tests import cli_desk
+from tests.cli_desk import Typed
 
-TEXT = """\
-[ledger]
-url = "sqlite:///{folder}/orderwire.db"
-[[connection]]
-name = "form"
-connector = "orderform"
-webhook_secrets = ["env:OW_CARE_SECRET"]
-[[connection]]
-name = "crm"
-connector = "vtiger"
-url = "http://127.0.0.1:9"
-username = "u"
-access_key = "env:OW_CARE_SECRET"
-owners = {{ sales = "20x2" }}
-[[flow]]
-name = "orders"
-source = "form"
-target = "crm"
-owner = "sales"
-"""
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.delenv("OW_CARE_SECRET", raising=False)
-    path = tmp_path / "orderwire.toml"
-    path.write_text(TEXT.format(folder=tmp_path), encoding="utf-8")
-    ledger = Ledger.open(f"sqlite:///{tmp_path}/orderwire.db")
-    migrate.upgrade(ledger.db)
-    ledger.close()
-    return str(path)
-
-
-@pytest.fixture
-def ledger(file: str, tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(f"sqlite:///{tmp_path}/orderwire.db")
-    yield opened
-    opened.close()
-
-
-class Typed:
-    """The command line over one file, and what it says."""
-
-    def __init__(self, file: str, capsys: pytest.CaptureFixture[str]) -> None:
-        self.file = file
-        self.capsys = capsys
-        self.err = ""
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        self.capsys.readouterr()
-        ended = cli.main([*arguments, "--config", self.file])
-        said = self.capsys.readouterr()
-        self.err = said.err
-        assert ended == code, said.err
-        return said.out
-
-
-@pytest.fixture
-def typed(file: str, capsys: pytest.CaptureFixture[str]) -> Typed:
-    return Typed(file, capsys)
+file, ledger, typed = cli_desk.file, cli_desk.ledger, cli_desk.typed
 
 
 def rehearsed(ledger: Ledger, *items: Item) -> None:

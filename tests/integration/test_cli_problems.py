@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from core.keys import Change, Key
 from core.rights import Role
-from ledger import Ledger, migrate
+from ledger import Ledger
 from ledger.inbox import Route
 from ledger.jobs import Outcome
 from pipelines import spells
-from tests.integration.test_cli_flows import TEXT, Typed
+from tests import cli_desk
+from tests.cli_desk import Typed
 
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.delenv("OW_CARE_SECRET", raising=False)
-    monkeypatch.setattr(getpass, "getuser", lambda: "mira")
-    path = tmp_path / "orderwire.toml"
-    path.write_text(TEXT.format(folder=tmp_path), encoding="utf-8")
-    ledger = Ledger.open(f"sqlite:///{tmp_path}/orderwire.db")
-    migrate.upgrade(ledger.db)
-    ledger.close()
-    return str(path)
-
-
-@pytest.fixture
-def ledger(file: str, tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(f"sqlite:///{tmp_path}/orderwire.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def typed(file: str, capsys: pytest.CaptureFixture[str]) -> Typed:
-    return Typed(file, capsys)
+file, ledger, typed = cli_desk.file, cli_desk.ledger, cli_desk.typed
 
 
 @pytest.fixture

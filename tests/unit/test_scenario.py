@@ -215,10 +215,3 @@ def test_the_stand_ins_hold_it(stand: str, catalogue: bool) -> None:
     seed_store(shop, made)
     assert len(shop.orders) == SMALL.orders
     json.dumps(made.orders)
-
-
-@pytest.mark.slow
-def test_a_whole_company_is_seeded_quickly(stand: str) -> None:
-    began = time.perf_counter()
-    seed_crm(stand, scenario(1, FULL))
-    assert time.perf_counter() - began < 30

@@ -87,7 +87,7 @@ def test_who_rings_never_waits(ring: Ring) -> None:
     began = time.monotonic()
     for _ in range(1000):
         nudger.nudge()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 9, "it waited for who rings"
     go.set()
 
 

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from fastapi.testclient import TestClient
 
 from core.rights import Role
+from tests import api_desk
+from tests.api_desk import V1, get, post
 from tests.orders import order
 from tests.people import somebody
-from tests.programs import program
-from tests.world import SkippingClock, World, crm
+from tests.world import World
 
-V1 = "/api/v1"
-
-
-@pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    with crm() as (_, url), World(database_url, url, clock=SkippingClock()) as made:
-        yield made
-
-
-@pytest.fixture
-def client(world: World) -> TestClient:
-    made = program(world.app(lambda: None), role=Role.OPERATOR)
-    made._transport.raise_server_exceptions = True
-    return made
-
-
-def get(client: TestClient, path: str) -> Any:
-    answer = client.get(V1 + path)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def post(client: TestClient, path: str, body: dict[str, Any] | None = None, status: int = 200) -> Any:
-    answer = client.post(V1 + path, json=body)
-    assert answer.status_code == status, answer.text
-    assert status < 400 or "What to do:" in answer.json()["detail"]
-    return answer.json()
+world, client = api_desk.world, api_desk.client
 
 
 def held(world: World, client: TestClient) -> str:
