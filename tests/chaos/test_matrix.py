@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.chaos.conftest import MakeCase, MakeFleet, engine_of, selling
-from tests.chaos.harness.case import wait
+from tests.chaos.harness.case import wait, while_it_goes_on
 from tests.chaos.harness.fleet import LATE, LEASE, Fleet, Plan
 from tests.chaos.harness.scale import limit, scale
 from tests.chaos.harness.shop import Orders, Shop, Version
@@ -62,7 +62,7 @@ def test_r1_workers_are_killed_at_random(database_url: str, installation: MakeFl
         fleet.faults_on(seed)
         shop.send(versions)
         kill_while_working(fleet, dice, kills, orders, fleet.workers)
-        wait(lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.9, 120)
+        while_it_goes_on(fleet, lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.9)
         found = this.settle(fleet, shop)
         this.passes(orders, found, kills=kills)
 
@@ -114,7 +114,9 @@ def test_r2_late_commits_at_a_trickle(database_url: str, installation: MakeFleet
             if n < kills:
                 fleet.restart(dice.choice(fleet.workers))
         # The script counts creations: on a slow machine most of them are still to come, and settling switches faults off.
-        wait(lambda: fleet.supervise() is not None and fleet.jobs.counts().get("settled", 0) >= orders * 0.95, 90)
+        while_it_goes_on(
+            fleet, lambda: fleet.supervise() is not None and fleet.jobs.counts().get("settled", 0) >= orders * 0.95
+        )
         struck = fleet.struck().get("late_commit", 0)
         found = this.settle(fleet, shop)
         assert struck >= late // 2, f"only {struck} late commits happened"
@@ -132,7 +134,7 @@ def test_r2_control_without_the_hold_there_are_duplicates(
     with installation(database_url, Plan(hold=0)) as fleet, selling(fleet) as shop:
         fleet.dial(late_after_s=LATE, script=late_commits(orders, late))
         trickle(shop, ordinary_day(seed, orders), 0.1)
-        wait(lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.95, 60)
+        while_it_goes_on(fleet, lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.95)
         struck = fleet.struck().get("late_commit", 0)
         found = this.settle(fleet, shop)
         text = this.line(orders, found, hold=0, late=struck)
@@ -162,7 +164,7 @@ def test_r3_web_is_killed_while_it_takes_deliveries(
         shop.sent(60)
         kept = {row[0] for row in fleet.jobs.rows("SELECT record_id FROM event WHERE kind = 'order'")}
         missing = [id for _, id in shop.newest() if str(id) not in kept]
-        wait(lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.9, 60)
+        while_it_goes_on(fleet, lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.9)
         found = this.settle(fleet, shop)
         found.lost += len(missing)
         found.why += [f"answered with 2xx and not in the inbox: {id}" for id in missing[:5]]

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.store import woo
 from tests.chaos.conftest import MakeCase, MakeFleet, engine_of, selling
-from tests.chaos.harness.case import wait
+from tests.chaos.harness.case import wait, while_it_goes_on
 from tests.chaos.harness.fleet import Fleet, Plan
 from tests.chaos.harness.poison import PoisonStore
 from tests.chaos.harness.scale import limit, scale
@@ -62,7 +62,7 @@ def test_r12_repeated_reordered_old_after_new(
         fleet.list_in_store([version.document for version in newest.values()])
         shop.send(shuffled(dice, deliveries, 100))
         shop.sent(150)
-        wait(lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.9, 60)
+        while_it_goes_on(fleet, lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.9)
         found = this.settle(fleet, shop)
         this.passes(orders, found, deliveries=len(deliveries), deletions=len(deleted))
 
@@ -86,7 +86,7 @@ def test_r13_many_first_orders_of_one_customer_through_two_shops(
         fleet.faults_on(seed)
         shop.send(versions)
         shop.sent(60)
-        wait(lambda: fleet.jobs.counts().get("settled", 0) >= len(versions) * 0.9, 90)
+        while_it_goes_on(fleet, lambda: fleet.jobs.counts().get("settled", 0) >= len(versions) * 0.9)
         found = this.settle(fleet, shop)
         this.passes(len(versions), found, customers=customers, php=php)
 

@@ -11,11 +11,11 @@ import pytest
 from tests.chaos.harness import oracle
 from tests.chaos.harness.fleet import Fleet
 from tests.chaos.harness.oracle import Verdict
-from tests.chaos.harness.scale import limit
+from tests.chaos.harness.scale import patience
 from tests.chaos.harness.shop import Shop
 
 QUIET = 60.0
-"""Seconds after the last fault within which everything must be settled."""
+"""Seconds without a fault within which something settles as long as anything is open."""
 COLUMNS = "CHAOS {name}{engine} orders={orders}{figures} {verdict} seconds={seconds:.0f} seed={seed}"
 
 
@@ -31,12 +31,14 @@ class Case:
         self._began = time.monotonic()
 
     def settle(self, fleet: Fleet, shop: Shop, *, within: float = QUIET, keep_faults: bool = False) -> Verdict:
-        """No fault from now on: wait until nothing moves, then compare. `held` jobs count as unsettled."""
+        """No fault from now on: wait until nothing moves, then compare. `held` jobs count as unsettled. `within`: seconds
+        after the last that settled.
+        """
         if not keep_faults:
             fleet.faults_off()
         fleet.supervise()
         shop.sent(within)
-        wait(lambda: not fleet.jobs.moving(), within)
+        while_it_goes_on(fleet, lambda: fleet.supervise() is not None and not fleet.jobs.moving(), within)
         found = oracle.verdict(shop.newest(), oracle.crm_state(fleet.crm_url))
         found.unsettled = fleet.jobs.open()
         if found.unsettled:
@@ -70,9 +72,22 @@ class Case:
 
 def wait(condition: Callable[[], bool], within: float, *, every: float = 0.1) -> bool:
     """Until it holds; False when it does not in time (nightly there is more to do, and more time)."""
-    deadline = time.monotonic() + limit(within)
+    deadline = time.monotonic() + patience(within)
     while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(every)
+    return True
+
+
+def while_it_goes_on(fleet: Fleet, condition: Callable[[], bool], within: float = QUIET) -> bool:
+    """Until it holds; False when for so many seconds nothing more has settled: a slow machine is no standstill."""
+    settled, since = -1, time.monotonic()
+    while not condition():
+        count = fleet.jobs.counts().get("settled", 0)
+        if count > settled:
+            settled, since = count, time.monotonic()
+        if time.monotonic() - since > patience(within):
+            return False
+        time.sleep(0.2)
     return True

@@ -23,8 +23,9 @@ from tests.servers import free_port
 
 ACCESS_KEY = "chaos-access-key"
 LEASE = 4.0
-HOLD = 4.0
 LATE = 2.0
+HOLD = 8.0
+"""Seconds; what lands late lands later still on a busy machine."""
 PRODUCTS = [
     {"productname": "Unknown article", "productcode": "OW-UNKNOWN", "unit_price": "0"},
     {"productname": "Fee", "productcode": "OW-FEE", "unit_price": "0"},
