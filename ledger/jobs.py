@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,11 @@ from sqlalchemy.engine import Connection, Row
 from core.clock import from_micros
 from core.keys import Key
 from ledger import tables as t
+from ledger.crashes import Crashes
 from ledger.database import SECOND, Database
 
 State = Literal["waiting", "running", "settled", "held", "skipped"]
 STATES: Final = ("waiting", "running", "settled", "held", "skipped")
-CRASHES_HOLD: Final = 3
-CRASH_PAUSE: Final = 5.0
-"""Seconds, more or less, before a job that ended its worker while alone is tried again; four times as long after the next."""
 BUSY_WAIT: Final = 2.0
 """Seconds that a job waits at most for another one that is at work on the same link."""
 _ATTEMPT: Final = tuple(column.name for column in t.attempt.c if column.name != "id")
@@ -120,6 +117,7 @@ class Jobs:
             & (t.job.c.state == "running")
         )
         self._mine = mine
+        self._crashes = Crashes(db, self._insert_attempt)
         self._settle = db.prepare(self._build_settle())
         self._settle_at_once = None if db.is_sqlite else db.prepare(self._build_settle_at_once())
         self._renew = db.prepare(
@@ -340,64 +338,8 @@ class Jobs:
     # -- after crashes ---------------------------------------------------------------------------------------------
 
     def reap(self) -> int:
-        """Take back jobs whose lease ran out: their worker died or froze. They run again, alone in their process, after a
-        pause from the second time on; three crashes while alone hold them. How many.
-        """
-        expired = sa.select(t.job).where(t.job.c.state == "running", t.job.c.lease_until < self.db.now).limit(200)
-        count = 0
-        for row in self.db.rows(expired):
-            count += self._reap_one(row)
-        return count
-
-    def _reap_one(self, row: Row[Any]) -> int:
-        crashes = row.crashes + 1
-        # The first crash had company, only those alone count; a newer state is given its own try.
-        newer = row.wanted != row.generation
-        hold = row.alone and crashes > CRASHES_HOLD and not newer
-        pause = 0.0 if newer else pause_after(crashes)
-        reason = (
-            f"This job ended its worker {crashes} times. What to do: look at the order's data, then retry, or skip it."
-            if hold
-            else "The worker ended while this job ran. What to do: nothing, it runs again by itself."
-        )
-        with self.db.write() as connection:
-            taken = connection.execute(
-                sa.update(t.job)
-                .where(t.job.c.id == row.id, t.job.c.token == row.token, t.job.c.state == "running")
-                .where(t.job.c.lease_until < self.db.now, t.job.c.wanted == row.wanted)
-                .values(
-                    state="held" if hold else "waiting",
-                    token=t.job.c.token + 1,
-                    crashes=crashes,
-                    alone=True,
-                    due_at=self.db.now + int(pause * SECOND),
-                    lease_until=None,
-                    reason=reason,
-                    error_class="crash",
-                    updated_at=self.db.now,
-                )
-                .returning(t.job.c.id)
-            ).first()
-            if taken is None:
-                return 0
-            self._insert_attempt.on(
-                connection,
-                {
-                    "job_id": row.id,
-                    "generation": row.generation,
-                    "token": row.token,
-                    "worker": row.worker,
-                    "started_at": row.started_at or row.updated_at,
-                    "ended_at": self.db.micros(),
-                    "outcome": "crashed",
-                    "error_class": "crash",
-                    "message": reason,
-                    "detail": "",
-                    "calls": "",
-                    "correlation": row.correlation,
-                },
-            )
-        return 1
+        """Take back jobs whose lease ran out (`ledger.crashes`). How many."""
+        return self._crashes.reap()
 
     def release(self, claim: Claim) -> None:
         """Give a job back untouched (shut-down before anything was done)."""
@@ -515,15 +457,6 @@ class Jobs:
                 .returning(t.job.c.id)
             )
         )
-
-
-def pause_after(crashes: int) -> float:
-    """Seconds before a job that was there at so many crashes runs again. Something else may be killing workers, at its own
-    rhythm: whoever were tried again in the same rhythm would be taken for the cause. So the pauses grow, and are uneven.
-    """
-    if crashes < 2:
-        return 0.0
-    return CRASH_PAUSE * 4.0 ** (crashes - 2) * random.uniform(0.5, 1.5)  # noqa: S311 - spreads, guards nothing
 
 
 def _reason(outcome: Outcome, state: State, failures: int) -> str:

@@ -103,10 +103,10 @@ def add(ledger: Ledger, *ids: str, **how: Any) -> list[int]:
     return [accept(ledger, change(id), routes=route(**how))[0].jobs[0] for id in ids]
 
 
-def claimed(ledger: Ledger, id: str = "1001") -> Claim:
+def claimed(ledger: Ledger, id: str = "1001", worker: str = "w") -> Claim:
     """A job for this order, claimed."""
     add(ledger, id)
-    claim = ledger.jobs.claim("w")
+    claim = ledger.jobs.claim(worker)
     assert claim is not None
     assert claim.key.id == id
     return claim

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from ledger import Ledger
 from ledger import tables as t
-from ledger.jobs import CRASH_PAUSE, CRASHES_HOLD, Claim, Outcome
+from ledger.crashes import CRASH_PAUSE, CRASH_PAUSE_MOST, CRASHES_AMID, CRASHES_HOLD
+from ledger.jobs import Claim, Outcome
 from tests.integration.ledger.kit import (
     accept,
     add,
@@ -183,6 +184,42 @@ def test_three_crashes_alone_hold_the_job_and_a_person_frees_it(ledger: Ledger) 
     assert ledger.jobs.retry(job.id)
     assert claim_ids(ledger) == []
     assert claim_ids(ledger, alone=True) == ["1001"], "still poison until proven otherwise"
+
+
+def test_where_others_crash_without_it_a_job_is_given_more_tries(ledger: Ledger) -> None:
+    """Somebody kills the worker every few seconds: whoever runs alone first in each is not the cause."""
+    claim: Claim | None = claimed(ledger, worker="host:1/a")
+    held_after = 0
+    for crashes in range(1, CRASHES_AMID + 2):
+        assert claim is not None, f"held after {held_after} crashes"
+        crash(ledger, claim)
+        held_after = crashes
+        add(ledger, f"bystander-{crashes}")
+        bystander = ledger.jobs.claim(f"host:{crashes}00/b")
+        assert bystander is not None
+        crash(ledger, bystander)
+        assert ledger.jobs.skip(bystander.id, "has played its part")
+        later(ledger, CRASH_PAUSE_MOST * 2)
+        claim = ledger.jobs.claim(f"host:{crashes + 1}/alone", alone=True)
+    assert claim is None
+    assert [job.crashes for job in ledger.jobs.list() if job.state == "held"] == [CRASHES_AMID + 1]
+
+
+def test_who_ran_beside_it_in_the_first_crash_excuses_nobody(ledger: Ledger) -> None:
+    claim: Claim | None = claimed(ledger, worker="host:1/a")
+    add(ledger, "beside")
+    beside = ledger.jobs.claim("host:1/b")
+    assert claim is not None
+    assert beside is not None
+    later(ledger, LEASE + 1)
+    assert ledger.jobs.reap() == 2
+    assert ledger.jobs.skip(beside.id, "has played its part")
+    for number in range(2, CRASHES_HOLD + 2):
+        claim = ledger.jobs.claim(f"host:{number}/alone", alone=True)
+        assert claim is not None
+        crash(ledger, claim)
+        later(ledger, CRASH_PAUSE_MOST * 2)
+    assert [job.state for job in ledger.jobs.list() if job.id == claim.id] == ["held"]
 
 
 def test_a_newer_state_is_given_its_own_try_after_the_last_crash(ledger: Ledger) -> None:
