@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
+from connectors.findings import clocks, encryption, looked, problem
 from connectors.roles import Finding
-from connectors.tryton.client import Client, Domain, Row
+from connectors.tryton.client import Client
 from connectors.tryton.rows import Rows, warehouse_name
 from connectors.tryton.settings import TrytonSettings
 from connectors.tryton.sources import NEEDS, READS
+from connectors.walk import Domain, Row
 from core.clock import Clock
 from core.errors import OrderwireError
 
-MAX_SKEW: Final = 120.0
 PROVEN: Final = "8.2"
 GROUPS: Final = {
     "stock.move": "Stock",
@@ -52,10 +52,9 @@ def run(settings: TrytonSettings, client: Client, rows: Rows, clock: Clock) -> l
         preferences = answer.result if isinstance(answer.result, dict) else {}
         modules = _activated(client)
     except OrderwireError as error:
-        return [_problem("login", error)]
+        return [problem("login", error)]
     look = Inspection(settings, client, rows, preferences, modules, answer.server_time, clock)
-    found: list[Finding] = []
-    for part in (
+    parts = (
         _login,
         _encryption,
         _version,
@@ -67,17 +66,8 @@ def run(settings: TrytonSettings, client: Client, rows: Rows, clock: Clock) -> l
         _agents,
         _customers,
         _articles,
-    ):
-        try:
-            found += part(look)
-        except OrderwireError as error:
-            found.append(_problem(part.__name__.strip("_"), error))
-    return found
-
-
-def _problem(subject: str, error: OrderwireError) -> Finding:
-    message, _, advice = error.message.partition(" What to do: ")
-    return Finding(subject, "problem", message, advice)
+    )
+    return looked(parts, look)
 
 
 def _activated(client: Client) -> dict[str, str]:
@@ -102,10 +92,7 @@ def _login(look: Inspection) -> Iterator[Finding]:
 
 
 def _encryption(look: Inspection) -> Iterator[Finding]:
-    parts = urlsplit(look.settings.url)
-    if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        message = "Tryton is read over plain HTTP: the password and customers' data travel unencrypted."
-        yield Finding("encryption", "warning", message, "use Tryton's https address.")
+    yield from encryption("Tryton", look.settings.url, "password")
 
 
 def _version(look: Inspection) -> Iterator[Finding]:
@@ -162,16 +149,7 @@ def _company(look: Inspection) -> Iterator[Finding]:
 
 
 def _clock(look: Inspection) -> Iterator[Finding]:
-    if look.server_time is None:
-        return
-    skew = (look.server_time - look.clock.now()).total_seconds()
-    if abs(skew) <= MAX_SKEW:
-        yield Finding("clock", "ok", f"Tryton's clock and ours differ by {abs(skew):.0f} s.")
-        return
-    message = (
-        f"Tryton's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours. Nothing is missed by that."
-    )
-    yield Finding("clock", "warning", message, "let both machines set their clocks by NTP.")
+    yield from clocks("Tryton", look.server_time, look.clock.now())
 
 
 def _warehouses(look: Inspection) -> Iterator[Finding]:

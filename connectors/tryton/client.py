@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
 
+from connectors.answers import Answer, server_time
 from connectors.http import Http, Outcome
-from connectors.tryton.errors import Refusal, auth, error_of
+from connectors.session import Session
+from connectors.tryton.errors import Refusal, error_of
 from connectors.tryton.settings import TrytonSettings
+from connectors.waits import auth, configuration, failing
+from connectors.walk import IDS_PER_PAGE, Domain, Row, by_id
 from core.errors import OrderwireError, RetryLater
 from core.jsontext import loads
 
-Row = dict[str, Any]
-Domain = list[Any]
-
 OVERRIDES: Final = dict.fromkeys((301, 302, 303, 307, 308, 401, 404), Outcome.OK)
 """401 is also what a session that is over gets, with an empty body; 404 is a database that is not there. Told apart below."""
-IDS_PER_PAGE: Final = 1_000
-MAX_PAGES: Final = 20_000
 BY_ID: Final = [["id", "ASC"]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a method returned, and the server's time then (whole seconds; None where something before it drops the header)."""
-
-    result: Any
-    server_time: datetime | None
 
 
 class Client:
@@ -42,8 +29,7 @@ class Client:
     def __init__(self, settings: TrytonSettings, http: Http) -> None:
         self.settings = settings
         self.http = http
-        self._lock = threading.Lock()
-        self._session = ""
+        self._session = Session(self._login)
         self._context: Row | None = None
         self._fields: dict[str, frozenset[str]] = {}
 
@@ -94,14 +80,7 @@ class Client:
 
     def lacking(self, what: str, advice: str) -> RetryLater:
         """A setting over there or here is not as it must be: everything waits until somebody sees to it."""
-        name = self.settings.name
-        return RetryLater(
-            f"{name} {what}. What to do: {advice}, then `orderwire check`.",
-            seconds=300,
-            scope="connection",
-            connection=name,
-            cause="configuration",
-        )
+        return configuration(self.settings.name, what, f"{advice}, then `orderwire check`")
 
     def fields(self, model: str) -> frozenset[str]:
         """Which fields this model has: that depends on the modules that are active."""
@@ -138,17 +117,13 @@ class Client:
     def listing(
         self, model: str, domain: Domain, fields: Sequence[str], *, after: int = 0, per_page: int = IDS_PER_PAGE
     ) -> Iterator[list[Row]]:
-        """All rows, by id: a page starts behind the last id of the one before, so nothing shifts while others write."""
-        for _ in range(MAX_PAGES):
-            rows = self.search_read(model, [["id", ">", after], *domain], fields, limit=per_page)
-            ids = [row.get("id") for row in rows]
-            numbers = [found for found in ids if isinstance(found, int) and not isinstance(found, bool)]
-            if len(numbers) != len(rows) or numbers != sorted(set(numbers)) or (numbers and numbers[0] <= after):
-                raise self._strange(model, "rows that are not in the order that was asked for")
-            yield rows
-            if len(rows) < per_page:
-                return
-            after = numbers[-1]
+        """All rows, by id (`connectors.walk.by_id`)."""
+        return by_id(
+            lambda last: self.search_read(model, [["id", ">", last], *domain], fields, limit=per_page),
+            lambda found: self._strange(model, found),
+            after=after,
+            per_page=per_page,
+        )
 
     # -- session -------------------------------------------------------------------------------------------------------
 
@@ -158,30 +133,15 @@ class Client:
 
     def ask(self, method: str, *params: Any) -> Answer:
         """The same with the server's time. A session that is over is renewed once and the call repeated."""
-        session = self._current()
+        session = self._session.current()
         answer = self._send(method, params, session)
         if answer is None:
-            self._drop(session)
-            answer = self._send(method, params, self._current())
+            if self._session.drop(session):
+                self._context = None
+            answer = self._send(method, params, self._session.current())
         if answer is None:
             raise self._not_logged_in()
         return answer
-
-    def _current(self) -> str:
-        session = self._session
-        if session:
-            return session
-        with self._lock:
-            if not self._session:
-                self._session = self._login()
-            return self._session
-
-    def _drop(self, session: str) -> None:
-        """Forget this session, unless another thread has renewed it already."""
-        with self._lock:
-            if self._session == session:
-                self._session = ""
-                self._context = None
 
     def _login(self) -> str:
         settings = self.settings
@@ -216,7 +176,7 @@ class Client:
             return None
         if response.status_code >= 300:
             raise self._no_service(method, response.status_code)
-        return Answer(self._result(method, response), _date(response.headers.get("date")))
+        return Answer(self._result(method, response), server_time(response))
 
     def _result(self, method: str, response: httpx.Response) -> Any:
         try:
@@ -237,31 +197,9 @@ class Client:
     def _no_service(self, method: str, status: int) -> OrderwireError:
         settings = self.settings
         what = f"has no database {settings.database} (HTTP 404)" if status == 404 else f"redirects (HTTP {status})"
-        return RetryLater(
-            f"{settings.name} {what}. What to do: check `url` and `database` of this connection, and that trytond serves "
-            "this database.",
-            seconds=60,
-            scope="connection",
-            connection=settings.name,
-            cause="configuration",
-            detail=f"{method}: HTTP {status}",
-        )
+        advice = "check `url` and `database` of this connection, and that trytond serves this database"
+        return configuration(settings.name, what, advice, f"{method}: HTTP {status}", seconds=60)
 
     def _strange(self, what: str, found: str) -> RetryLater:
-        return RetryLater(
-            f"{self.settings.name} gave {found}. What to do: see what stands between us and Tryton, and Tryton's own log; it is "
-            "tried again by itself.",
-            seconds=60,
-            scope="connection",
-            connection=self.settings.name,
-            cause="remote 5xx",
-            detail=what,
-        )
-
-
-def _date(value: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value or "")
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        advice = "see what stands between us and Tryton, and Tryton's own log; it is tried again by itself"
+        return failing(self.settings.name, f"gave {found}", advice, what)

@@ -7,13 +7,12 @@ from typing import Final, cast
 
 from connectors.roles import ErpKind, Finding, Page
 from connectors.tryton import check
-from connectors.tryton.census import written_since
-from connectors.tryton.client import Client, Domain, Row
-from connectors.tryton.cursor import Place, from_text, to_text
+from connectors.tryton.client import Client
 from connectors.tryton.rows import Rows, warehouse_name, wire_day
 from connectors.tryton.settings import TrytonSettings
-from connectors.tryton.sources import GOODS, INVOICES, REPS, STAGES, Source
-from connectors.tryton.walk import Manner, Walk, always
+from connectors.tryton.sources import GOODS, INVOICES, REPS, STAGES
+from connectors.tryton.tables import TrytonTables
+from connectors.walk import Domain, Manner, Place, Row, Source, Walk, from_text, to_text
 from core.clock import Clock
 from core.errors import ConfigurationProblem, NotThere
 from core.keys import Change, Key
@@ -41,6 +40,7 @@ class Tryton:
         self.kinds: frozenset[ErpKind] = frozenset(settings.kinds)
         self._settings = settings
         self._client = client
+        self._tables = TrytonTables(client)
         self._clock = clock
 
     def close(self) -> None:
@@ -51,10 +51,9 @@ class Tryton:
     def changes_since(self, kind: ErpKind, cursor: str | None) -> Iterator[Page]:
         self._told(kind)
         rows = self._rows()
-        manner = Manner(
-            kind, self._settings.overlap, self._settings.per_page, lambda one: rows.fields(kind, one), self._clock.now
-        )
-        walk = Walk(self._client, manner, from_text(cursor) if cursor else Place())
+        settings, now = self._settings, self._clock.now
+        manner = Manner(STAGES[kind], settings.overlap, settings.per_page, lambda one: rows.fields(kind, one), now)
+        walk = Walk(self._tables, manner, from_text(cursor, self.name) if cursor else Place())
         day = walk.place.day
         for step in walk.steps(self._more(kind, walk)):
             yield Page(rows.changes(kind, step.source, step.rows, day, step.asked_at), to_text(step.place))
@@ -78,8 +77,8 @@ class Tryton:
             raise self._not_there(key)
         rows, asked_at = self._rows(), self._clock.now()
         source = STAGES[kind][0]
-        domain: Domain = [*self._of(key), *always(source, self._client.context())]
-        day = Walk.day_of(self._client) if kind == "stock" else ""
+        domain: Domain = [*self._of(key), *self._tables.always(source)]
+        day = self._tables.today()[0] if kind == "stock" else ""
         found = self._client.search_read(source.model, domain, rows.fields(kind, source), limit=self._settings.per_page)
         for change in rows.changes(kind, source, found, day, asked_at):
             if change.key == key:
@@ -101,7 +100,7 @@ class Tryton:
 
     def _listed(self, source: Source, name: str, ids: Callable[[Row], list[str]]) -> Iterator[Sequence[str]]:
         told: set[str] = set()
-        for page in self._client.listing(source.model, always(source, self._client.context()), [name]):
+        for page in self._client.listing(source.model, self._tables.always(source), [name]):
             fresh = [found for row in page for found in dict.fromkeys(ids(row)) if found and found not in told]
             if source is REPS:  # several agents may be one party
                 told.update(fresh)
@@ -113,7 +112,11 @@ class Tryton:
         if since is None:
             return {}
         if kind == "customer" and "agents" in self._client.fields("party.party"):
-            return {"party.party": [["id", "in", self._became_agents(["OR", *written_since("", since)])]]}
+            return {
+                "party.party": [
+                    ["id", "in", self._became_agents(self._tables.either(self._tables.written_since("", since)))]
+                ]
+            }
         if kind == "stock" and place.day_before and place.day_before != place.day:
             # With a new day some planned moves fall due, and others are not waited for any more.
             days = [wire_day(place.day_before), wire_day(place.day)]
@@ -124,7 +127,7 @@ class Tryton:
         return {}
 
     def _became_agents(self, changed: Domain) -> list[int]:
-        pages = self._client.listing("commission.agent", [changed], ["party"])
+        pages = self._client.listing("commission.agent", changed, ["party"])
         return sorted({row["party"] for page in pages for row in page if isinstance(row.get("party"), int)})
 
     def _rows(self) -> Rows:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from core.errors import Held, OrderwireError, RetryLater
+from connectors.waits import auth, busy, limited, waiting
+from core.errors import Held, OrderwireError
 
 _NAME: Final = re.compile(r"'([A-Za-z0-9_.]{1,80})'")
 """How a KeyError of Python reads: a model or field that is not there."""
@@ -50,18 +51,6 @@ class Refusal:
         return f"{self.method}: {self.kind or self.missing or 'unforeseen'}"
 
 
-def auth(connection: str, message: str, advice: str, detail: str, seconds: float = 60) -> RetryLater:
-    """The login or a right is missing: every job of this connection waits."""
-    return RetryLater(
-        f"{connection} {message}. What to do: {advice}.",
-        seconds=seconds,
-        scope="connection",
-        connection=connection,
-        cause="auth",
-        detail=detail,
-    )
-
-
 def _not_allowed(refusal: Refusal) -> OrderwireError:
     """We only read, and all that Tryton can have against reading is that a right is missing."""
     return auth(
@@ -90,25 +79,12 @@ def _second_factor(refusal: Refusal) -> OrderwireError:
     )
 
 
-def _later(refusal: Refusal) -> OrderwireError:
-    return RetryLater(
-        f"{refusal.connection} was writing what we asked for. What to do: nothing, it is tried again by itself.",
-        seconds=10,
-        connection=refusal.connection,
-        cause="busy",
-        detail=refusal.detail,
-    )
+def _busy(refusal: Refusal) -> OrderwireError:
+    return busy(refusal.connection, refusal.detail)
 
 
 def _limited(refusal: Refusal) -> OrderwireError:
-    return RetryLater(
-        f"{refusal.connection} asks us to wait. What to do: nothing, it is tried again by itself.",
-        seconds=60,
-        scope="connection",
-        connection=refusal.connection,
-        cause="rate limit",
-        detail=refusal.detail,
-    )
+    return limited(refusal.connection, refusal.detail)
 
 
 def _unforeseen(refusal: Refusal) -> OrderwireError:
@@ -119,20 +95,15 @@ def _unforeseen(refusal: Refusal) -> OrderwireError:
         if name
         else "see Tryton's own log; it is tried again by itself"
     )
-    return RetryLater(
-        f"{refusal.connection} {what} when it was asked for {refusal.what}. What to do: {advice}.",
-        seconds=60,
-        scope="connection",
-        connection=refusal.connection,
-        cause="configuration" if name else "remote 5xx",
-        detail=refusal.detail,
-    )
+    message = f"{what} when it was asked for {refusal.what}"
+    cause = "configuration" if name else "remote 5xx"
+    return waiting(refusal.connection, message, advice, refusal.detail, cause=cause)
 
 
 TABLE: Final[dict[str, Callable[[Refusal], OrderwireError]]] = {
     "UserError": _not_allowed,
     "UserWarning": _question,
-    "ConcurrencyException": _later,
+    "ConcurrencyException": _busy,
     "LoginException": _second_factor,
     "RateLimitException": _limited,
 }

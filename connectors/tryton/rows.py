@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
+from connectors.polled import change_of, nameless
 from connectors.roles import ErpKind
-from connectors.tryton.client import Client, Row
+from connectors.tryton.client import Client
 from connectors.tryton.sources import (
     ADDRESS_USE,
     CUSTOMER_FIELDS,
@@ -16,22 +17,10 @@ from connectors.tryton.sources import (
     PARTY_FIELDS,
     PRODUCT_FIELDS,
     STOCK_FIELDS,
-    Source,
 )
-from core.jsontext import dumps, fingerprint
-from core.keys import Change, Key, content_hash
+from connectors.walk import Row, Source
+from core.keys import Change
 from mapping.tryton import code_of, rep_code, stock_id
-from mapping.tryton.wire import STAMPS
-
-NOT_CONTENT: Final = frozenset({*STAMPS, "_read_at"})
-"""When something was written or read is not what it says."""
-
-
-def content_of(value: Any) -> Any:
-    """The same without what differs between two readings of one state."""
-    if isinstance(value, Mapping):
-        return {name: content_of(inner) for name, inner in value.items() if name not in NOT_CONTENT}
-    return [content_of(inner) for inner in value] if isinstance(value, list) else value
 
 
 @dataclass
@@ -88,34 +77,13 @@ class Rows:
         return [self._change(kind, name, row, asked_at) for name, row in found]
 
     def _change(self, kind: ErpKind, name: str, row: Row, asked_at: datetime) -> Change:
-        raw = dumps(row).encode("utf-8", "replace")
-        content = fingerprint(content_of(row))
-        if not name:
-            return self._nameless(row, raw, asked_at)
-        return Change(
-            key=Key(self.connection, kind, name),
-            # None: Tryton keeps times of rows, not of records, and the newest of them may even fall when a row is deleted.
-            stamp=None,
-            raw=raw,
-            dedupe=f"poll:{kind}:{name}:{content}",
-            number=name,
-            topic="poll",
-            fetched_at=asked_at,
-            content=content,
+        if name:
+            return change_of(self.connection, kind, name, row, asked_at)
+        problem = (
+            f"Tryton's party with the id {row.get('id')} has no code, so there is no customer number. "
+            "What to do: give it a code in Tryton; it is read again then."
         )
-
-    def _nameless(self, row: Row, raw: bytes, asked_at: datetime) -> Change:
-        digest = content_hash(dumps(content_of(row)).encode("utf-8", "replace"))
-        return Change(
-            key=Key(self.connection, "delivery", digest),
-            stamp=None,
-            raw=raw,
-            dedupe=f"poll:{digest}",
-            problem=f"Tryton's party with the id {row.get('id')} has no code, so there is no customer number. "
-            "What to do: give it a code in Tryton; it is read again then.",
-            topic="poll",
-            fetched_at=asked_at,
-        )
+        return nameless(self.connection, row, asked_at, problem)
 
     # -- what is read beside the rows ----------------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from connectors.walk import Belonging, Source
 
 PARTY_FIELDS: Final = (
     "code",
@@ -93,30 +94,12 @@ READS: Final = {
 """Kind -> models that our user must be allowed to read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One listing. A row of it counts as changed when it, or a row under one of the paths, was created or written."""
-
-    model: str
-    paths: tuple[tuple[str, str], ...]
-    """Path from the model ("" is itself), and the model there ("" for one that Tryton does not let anybody list by itself)."""
-    belongings: tuple[tuple[str, str, str], ...] = ()
-    """Model, its field that says to which record a row belongs, and that record's model: such rows may vanish or move without
-    any trace."""
-    owner: str = "id"
-    """Where the id of that record stands, seen from this model."""
-    only: tuple[Any, ...] = ()
-    """A clause that always holds."""
-    company: bool = False
-    """The records belong to companies, and only those of ours are read."""
-
-
 _PARTY_PATHS: Final = (
     ("contact_mechanisms", "party.contact_mechanism"),
     ("addresses", "party.address"),
     ("identifiers", "party.identifier"),
 )
-_MECHANISMS: Final = ("party.contact_mechanism", "party", "party.party")
+_MECHANISMS: Final = Belonging("party.contact_mechanism", "party", "party.party")
 
 CUSTOMERS: Final = Source(
     "party.party",
@@ -130,9 +113,9 @@ CUSTOMERS: Final = Source(
     ),
     belongings=(
         _MECHANISMS,
-        ("party.address", "party", "party.party"),
-        ("party.identifier", "party", "party.party"),
-        ("commission.agent.selection", "party", "party.party"),
+        Belonging("party.address", "party", "party.party"),
+        Belonging("party.identifier", "party", "party.party"),
+        Belonging("commission.agent.selection", "party", "party.party", "agents"),
     ),
 )
 REPS: Final = Source(
@@ -143,9 +126,9 @@ REPS: Final = Source(
         ("party.contact_mechanisms", "party.contact_mechanism"),
         ("party.identifiers", "party.identifier"),
     ),
-    belongings=(_MECHANISMS, ("commission.agent", "party", "party.party")),
+    belongings=(_MECHANISMS, Belonging("commission.agent", "party", "party.party")),
     owner="party",
-    only=("type_", "=", "agent"),
+    only=(["type_", "=", "agent"],),
     company=True,
 )
 PRODUCTS: Final = Source(
@@ -155,15 +138,15 @@ PRODUCTS: Final = Source(
 GOODS: Final = Source(
     "product.product",
     paths=(("", "product.product"), ("template", "product.template")),
-    only=("type", "=", "goods"),
+    only=(["type", "=", "goods"],),
 )
 MOVES: Final = Source("stock.move", paths=(("", "stock.move"),), company=True)
 """A movement does not touch the product it moves: whose stock changed is read from the movements."""
 INVOICES: Final = Source(
     "account.invoice",
     paths=(("", "account.invoice"), ("lines", "account.invoice.line")),
-    belongings=(("account.invoice.line", "invoice", "account.invoice"),),
-    only=("type", "=", "out"),
+    belongings=(Belonging("account.invoice.line", "invoice", "account.invoice"),),
+    only=(["type", "=", "out"],),
     company=True,
 )
 STAGES: Final[dict[str, tuple[Source, ...]]] = {

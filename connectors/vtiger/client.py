@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import threading
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NoReturn, cast
@@ -13,6 +12,7 @@ from typing import Any, Final, NoReturn, cast
 import httpx
 
 from connectors.http import Http, Outcome
+from connectors.session import Session
 from connectors.vtiger.errors import Denied, NoSuchRecord, Refusal, SessionGone, WrongCredentials, error_of, lasting
 from connectors.vtiger.settings import VtigerSettings
 from core.errors import Ambiguous, Held, OrderwireError, RetryLater
@@ -62,8 +62,7 @@ class Client:
         self.settings = settings
         self.http = http
         self.login_result: Record = {}
-        self._session = ""
-        self._lock = threading.Lock()
+        self._session = Session(self._login)
 
     # -- operations ---------------------------------------------------------------------------------------------------
 
@@ -155,7 +154,7 @@ class Client:
         """
         element = json.dumps({"leadId": f"{prefix}x2147483647", "entities": {}})
         for _ in range(2):
-            params = {"operation": "convertlead", "sessionName": self._current(), "element": element}
+            params = {"operation": "convertlead", "sessionName": self._session.current(), "element": element}
             response = self.http.read("convertlead", "POST", PATH, data=params)
             text = _text(response)
             found = envelope(text)
@@ -166,7 +165,7 @@ class Client:
             error = None if found["success"] else self._error("convertlead", "Leads", found, write=False)
             if not isinstance(error, SessionGone):
                 return True
-            self._drop(params["sessionName"])
+            self._session.drop(params["sessionName"])
         raise self._not_logged_in()
 
     # -- session ------------------------------------------------------------------------------------------------------
@@ -175,34 +174,19 @@ class Client:
         """One operation within the session. A session that is over is renewed once and the call repeated: it was
         refused before it did anything.
         """
-        session = self._current()
+        session = self._session.current()
         try:
             return self._send(operation, params, session, write=write, module=module)
         except SessionGone:
-            self._drop(session)
+            self._session.drop(session)
         try:
-            return self._send(operation, params, self._current(), write=write, module=module)
+            return self._send(operation, params, self._session.current(), write=write, module=module)
         except SessionGone:
             raise self._not_logged_in() from None
 
-    def _current(self) -> str:
-        session = self._session
-        if session:
-            return session
-        with self._lock:
-            if not self._session:
-                self._session = self._login()
-            return self._session
-
-    def _drop(self, session: str) -> None:
-        """Forget this session, unless another thread has renewed it already."""
-        with self._lock:
-            if self._session == session:
-                self._session = ""
-
     def login(self) -> Record:
         """Log in if need be; what vtiger told about the user then."""
-        self._current()
+        self._session.current()
         return self.login_result
 
     def _login(self) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from core.clock import parse_utc
 from core.money import ZERO
 from mapping.canonical import ErpInvoice, ErpProduct, InvoiceLine, Key, StockLevel
 from mapping.tryton.wire import (
+    WORDS,
     Raw,
     amount,
     code_of,
@@ -67,7 +67,7 @@ def stock_from_tryton(key: Key, row: Raw) -> StockLevel:
         warehouse=warehouse,
         on_hand=on_hand,
         available=quantity(row, "forecast_quantity", digits),
-        read_at=_read_at(row),
+        read_at=WORDS.read_at(row),
     )
 
 
@@ -78,14 +78,6 @@ def _digits(uom: Raw) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 12:
         raise fault("default_uom.digits", value, "is not a number of decimals")
     return value
-
-
-def _read_at(row: Raw) -> datetime | None:
-    value = text(row, "_read_at")
-    try:
-        return parse_utc(value) if value else None
-    except (ValueError, OverflowError):
-        raise fault("_read_at", value, "is not a time", "have the stock read again") from None
 
 
 # -- invoices ----------------------------------------------------------------------------------------------------------

@@ -6,50 +6,18 @@ Beside the fields of the record a stored row may hold what the connector read wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from core.errors import Held
-from core.jsontext import loads
-from core.keys import Key
-from core.money import DECIMALS, parse_amount
-from mapping.reading import MAX_TEXT, clean, given, shown
+from core.money import parse_amount
+from mapping import erprows as rows
+from mapping.erprows import Raw, Words, code, stock_id
+from mapping.reading import given
 
-Raw = Mapping[str, Any]
-
-MAX_ROWS: Final = 5_000
-MAX_CODE: Final = 200
-STAMPS: Final = ("write_date", "create_date")
-
-
-def fault(
-    field: str, value: object, wrong: str, what_to_do: str = "correct it in Tryton; it is read again then"
-) -> Held:
-    """The error for a field that cannot be used. `value` is shown shortened; pass "" to show none."""
-    message = f"Tryton's field {field}{shown(value)} {wrong}. What to do: {what_to_do}."
-    return Held(message, field=field, error_class="mapping")
-
-
-def stored(raw: bytes) -> Raw:
-    """The row that was stored. Raises `Held` where it is none."""
-    try:
-        row = loads(raw)
-    except ValueError:
-        row = None
-    if isinstance(row, dict):
-        return row
-    raise Held(
-        "What is stored for this record is not a row of Tryton. What to do: have it read again from Tryton.",
-        error_class="mapping",
-    )
-
-
-def same(key: Key, found: str, field: str) -> None:
-    """Refuse a row that is another record's."""
-    if key.id != found:
-        raise fault(field, found, f"is not that of this record ({key.id})", "have the record read again from Tryton")
+WORDS: Final = Words("Tryton", lambda value: value is None)
+fault, stored, same, text, flag = WORDS.fault, WORDS.stored, WORDS.same, WORDS.text, WORDS.flag
 
 
 # -- codes: what people call a record ----------------------------------------------------------------------------------
@@ -57,9 +25,7 @@ def same(key: Key, found: str, field: str) -> None:
 
 def code_of(row: object) -> str:
     """The code of a row as people use it; "" where there is none that can be used."""
-    value = row.get("code") if isinstance(row, Mapping) else None
-    text = clean(value).strip() if isinstance(value, str) else ""
-    return text if len(text) <= MAX_CODE else ""
+    return code(row.get("code")) if isinstance(row, Mapping) else ""
 
 
 def rep_code(party: object) -> str:
@@ -71,34 +37,7 @@ def rep_code(party: object) -> str:
     return code_of(party) or (f"party-{number}" if known else "")
 
 
-def stock_id(warehouse: str, sku: str) -> str:
-    """The id of a stock level: `<warehouse>/<SKU>`."""
-    return f"{warehouse}/{sku}"
-
-
 # -- values ------------------------------------------------------------------------------------------------------------
-
-
-def text(raw: Raw, name: str, at: str = "") -> str:
-    """Text; absent and null are ""."""
-    value = raw.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise fault(at + name, value, "should be text")
-    if len(value) > MAX_TEXT:
-        raise fault(at + name, "", f"is longer than {MAX_TEXT} characters")
-    return clean(value)
-
-
-def flag(raw: Raw, name: str, at: str = "", *, absent: bool) -> bool:
-    """True or false; SQLite's 1 and 0 likewise. Where the field is absent or null: `absent`."""
-    value = raw.get(name)
-    if value is None:
-        return absent
-    if isinstance(value, int) and value in {0, 1}:  # True and False are ints too
-        return bool(value)
-    raise fault(at + name, value, "should be true or false")
 
 
 def number(raw: Raw, name: str, at: str = "") -> Decimal | None:
@@ -169,53 +108,42 @@ def moment_of(value: object) -> datetime | None:
 
 def one(raw: Raw, name: str, at: str = "") -> Raw:
     """The related record read under `name.`; empty where there is none."""
-    value = raw.get(f"{name}.")
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise fault(f"{at}{name}.", value, "should be a record")
-    return value
+    return WORDS.one(raw, f"{name}.", at)
 
 
 def many(raw: Raw, name: str, at: str = "") -> Sequence[Raw]:
     """The related records read under `name.`."""
-    value = raw.get(f"{name}.")
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise fault(f"{at}{name}.", value, "should be a list")
-    if len(value) > MAX_ROWS:
-        raise fault(f"{at}{name}.", "", f"has {len(value)} entries, more than {MAX_ROWS}")
-    for place, row in enumerate(value):
-        if not isinstance(row, Mapping):
-            raise fault(f"{at}{name}.[{place}]", row, "should be a record")
-    return value
+    return WORDS.many(raw, f"{name}.", at)
 
 
 def currency(raw: Raw, name: str, at: str = "") -> str:
     """An ISO 4217 code that we know the decimals of; "" where there is none."""
-    if not given(raw, name):
-        return ""
-    value = raw[name]
-    if not isinstance(value, str) or value not in DECIMALS:
-        raise fault(at + name, value, "is not a currency of ISO 4217")
-    return value
+    return WORDS.known_currency(at + name, raw[name]) if given(raw, name) else ""
 
 
 def newest(value: object) -> datetime | None:
     """The latest time at which anything in this row, or in what was read with it, was written."""
-    return max(_stamps(value), default=None)
+    return rows.newest(value, moment_of)
 
 
-def _stamps(value: object) -> Iterator[datetime]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name in STAMPS:
-                found = moment_of(inner)
-                if found is not None:
-                    yield found
-            else:
-                yield from _stamps(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _stamps(inner)
+__all__ = [
+    "WORDS",
+    "Raw",
+    "amount",
+    "code_of",
+    "currency",
+    "day",
+    "fault",
+    "flag",
+    "many",
+    "moment_of",
+    "newest",
+    "number",
+    "one",
+    "quantity",
+    "rep_code",
+    "same",
+    "stock_id",
+    "stored",
+    "text",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,15 +14,15 @@ import pytest
 from connectors import tryton
 from connectors.roles import ErpKind
 from connectors.tryton import Tryton, TrytonSettings
-from connectors.tryton.census import written_since
-from connectors.tryton.cursor import from_text, to_text
+from connectors.tryton.tables import written_since
+from connectors.walk import from_text
 from core.clock import Clock
 from core.errors import Held, NotThere, OrderwireError, RetryLater
 from core.keys import Key
 from core.secrets import SecretRef
 from mapping.canonical import ErpCustomer
-from tests.contract.erp_conformance import ErpOverHttp
 from tests.contract.tryton_world import World, decimal
+from tests.contract.walk_conformance import Local, WalkedErp
 
 
 @pytest.fixture(autouse=True)
@@ -115,23 +115,16 @@ def add_invoice(world: World) -> int:
     return number
 
 
-class Local(Clock):
-    """Our clock, so far from theirs."""
-
-    def __init__(self, world: World, ahead: timedelta = timedelta(0)) -> None:
-        self.world, self.ahead = world, ahead
-
-    def now(self) -> datetime:
-        return self.world.now + self.ahead
-
-
-class TestTryton(ErpOverHttp):
+class TestTryton(WalkedErp):
     world: World
 
     def build(self) -> Tryton:
         self.world = furnished()
         self._numbers = itertools.count(100)
         return connect(httpx.MockTransport(self.world.answer), clock=Local(self.world))
+
+    def at(self, world: Any, clock: Clock) -> Tryton:
+        return connect(httpx.MockTransport(world.answer), clock=clock)
 
     def through(self, transport: httpx.MockTransport) -> Tryton:
         return connect(transport)
@@ -198,7 +191,7 @@ class TestTryton(ErpOverHttp):
 
     def naive(self, erp: Tryton, cursor: str) -> list[str]:
         """Customers of which the party's own times say that they changed."""
-        since = from_text(cursor).since
+        since = from_text(cursor, "erp").since
         assert since is not None
         changed = ["OR", *written_since("", since + timedelta(milliseconds=1))]
         return [str(row["code"]) for row in erp._client.search_read("party.party", [changed], ["code"])]
@@ -293,43 +286,11 @@ class TestTryton(ErpOverHttp):
         assert len(pages) == 5
         assert {change.key.id for page in pages for change in page.changes} == {f"TW{number}" for number in range(9)}
 
-    @pytest.mark.parametrize("hours", [-7, 0, 7])
-    def test_our_clock_does_not_matter(self, hours: int) -> None:
-        self.build()
-        erp = connect(httpx.MockTransport(self.world.answer), clock=Local(self.world, timedelta(hours=hours)))
-        _, cursor = self.customers(erp, None)
-        before = ""
-        for _ in range(3):
-            self.world.now += timedelta(minutes=30)
-            name = self.add("customer")
-            found, cursor = self.customers(erp, cursor)
-            assert name in found
-            assert set(found) <= {name, before}  # what was the newest is read once more
-            before = name
-
-    def test_what_was_written_last_is_not_read_for_ever(self, erp: Tryton) -> None:
-        self.touch("customer")
-        _, cursor = self.customers(erp, None)
-        found, cursor = self.customers(erp, cursor)
-        assert set(found) == {"C0"}  # within the overlap
-        self.world.now += timedelta(hours=20)
-        found, cursor = self.customers(erp, cursor)
-        assert set(found) == {"C0"}  # the database's clock may be that wrong
-        self.world.now += timedelta(hours=20)
-        _, cursor = self.customers(erp, cursor)
-        assert self.customers(erp, cursor)[0] == {}
-
     def test_counting_many_rows_part_by_part(self, erp: Tryton, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("connectors.tryton.census.MANY", 3)
+        monkeypatch.setattr("connectors.census.MANY", 3)
         for case in ("removed", "moved", "e-mail"):
             self.world.__dict__.update(furnished().__dict__)
             self.test_what_the_partys_own_times_do_not_say(erp, case)
-
-    def test_a_cursor_comes_back_as_it_was(self, erp: Tryton) -> None:
-        for kind in erp.kinds:
-            for page in erp.changes_since(kind, None):
-                assert to_text(from_text(page.cursor)) == page.cursor
-                assert len(page.cursor) < 4_000
 
     # ------------------------------------------------------------------------------------------------- stock
 
@@ -354,7 +315,7 @@ class TestTryton(ErpOverHttp):
         self.world.now += timedelta(days=1)
         found, cursor = self.told(erp, "stock", cursor)
         assert {key.id for key in found} == {"WH/SKU-1"}
-        assert from_text(cursor).day == due.isoformat()
+        assert from_text(cursor, "erp").day == due.isoformat()
         assert self.told(erp, "stock", cursor)[0] == {}
 
     def test_warehouses_by_code_or_name(self) -> None:
@@ -404,7 +365,7 @@ class TestTryton(ErpOverHttp):
         erp = connect(httpx.MockTransport(world.answer), kinds=("customer",))
         found, cursor = self.customers(erp, None)
         assert found["C0"].assignments == ()
-        assert "commission.agent.selection" not in from_text(cursor).census
+        assert "commission.agent.selection" not in from_text(cursor, "erp").census
         assert [one.subject for one in erp.check() if one.level == "problem"] == ["commission"]
 
     def test_booleans_of_sqlite(self, erp: Tryton) -> None:
@@ -436,12 +397,6 @@ class TestTryton(ErpOverHttp):
         world.preferences = {"company": 2, "companies": [1, 2], "groups": [1]}
         erp = connect(httpx.MockTransport(world.answer), company="Our Own")
         assert [one.subject for one in erp.check() if one.level == "problem"] == ["company"]
-
-    @pytest.mark.parametrize(("seconds", "level"), [(60, "ok"), (600, "warning"), (-600, "warning")])
-    def test_the_check_compares_clocks(self, seconds: int, level: str) -> None:
-        world = furnished()
-        erp = connect(httpx.MockTransport(world.answer), clock=Local(world, timedelta(seconds=seconds)))
-        assert [one.level for one in erp.check() if one.subject == "clock"] == [level]
 
     # ------------------------------------------------------------------------------------------------- sessions
 
