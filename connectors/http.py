@@ -120,6 +120,24 @@ def guarded(guard: Guard, *, live: bool = False, patience: float = 30.0) -> Iter
 
 
 @contextmanager
+def outward(connection: str, operation: str, path: str, *, within: float) -> Iterator[None]:
+    """A write that is no request (a file that is handed over), within so many seconds: the guard is asked first and told of it,
+    as of every write. Raises LeaseLost.
+    """
+    guard = _guard.get()
+    if guard is None:
+        raise LeaseLost("A write outside of a job was refused. What to do: report this as a bug.", detail=operation)
+    guard.before_write(connection, within)
+    started, outcome = time.perf_counter(), Outcome.RETRY_SAFE
+    try:
+        yield
+        outcome = Outcome.OK
+    finally:
+        took = (time.perf_counter() - started) * 1000
+        guard.called(Call(connection, operation, "FILE", 0, outcome.value, took, write=True, path=redact(path)))
+
+
+@contextmanager
 def urgent() -> Iterator[None]:
     """What is called within counts as live: others wait for it."""
     token = _live.set(True)

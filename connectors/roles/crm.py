@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -269,4 +269,58 @@ class Crm(Protocol):
 
     def order_total(self, ref: Ref) -> tuple[Decimal, str] | None:
         """Grand total and status word of an order as the CRM has it now; None if it is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedRecord:
+    """A record of the CRM and whose it is."""
+
+    kind: RecordKind
+    ref: Ref
+    owner: str
+    """The CRM's own id of the user or group; "" for nobody."""
+    names: frozenset[str] = frozenset()
+    """What the connection's owners table calls that one; a table may have several names for it, or none."""
+    ours: bool = False
+    """It is the user we log in as: whoever imported the record, nobody chose."""
+
+
+@runtime_checkable
+class Owning(Protocol):
+    """A CRM in which records belong to users or groups."""
+
+    def owned_records(self, account_id: str, kinds: Collection[RecordKind]) -> Sequence[OwnedRecord] | None:
+        """The account, its contacts and its open orders, as far as asked, with their owners. None: the account is gone."""
+        ...
+
+    def assign_owner(self, record: OwnedRecord, owner: str) -> Written:
+        """Give one record to a user or group, touching nothing else. `owner`: a name in the owners table; raises `Held` for
+        another one.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerNote:
+    """Something a customer asks for, to be put on their account. Plain text, already without what acts in a terminal or page."""
+
+    external_id: str
+    title: str
+    """One line."""
+    text: str
+    at: datetime
+    """When it was asked for."""
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A CRM that takes activities on accounts. `Crm.creation("request")` says how strong their creation is."""
+
+    def find_request(self, note: CustomerNote, account_ids: Sequence[str]) -> Sequence[Ref]:
+        """The activities with this external id on these accounts, oldest first."""
+        ...
+
+    def log_request(self, note: CustomerNote, account_id: str, owner: str) -> Written:
+        """Create an activity on the account, assigned to this owner (a name in the owners table; raises `Held` for another)."""
         ...

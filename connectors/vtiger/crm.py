@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -16,9 +16,11 @@ from connectors.roles import (
     CrmOrder,
     CrmOrderRow,
     CrmProduct,
+    CustomerNote,
     Difference,
     Finding,
     OrderRefs,
+    OwnedRecord,
     Ownership,
     PartyPage,
     RecordKind,
@@ -34,9 +36,11 @@ from connectors.vtiger.client import Client, Record
 from connectors.vtiger.describe import Modules
 from connectors.vtiger.listing import Listing
 from connectors.vtiger.orders import Document, Orders
+from connectors.vtiger.owning import OwnersDesk
 from connectors.vtiger.parties import Parties, PartyModule
 from connectors.vtiger.preview import Preview
 from connectors.vtiger.products import Products
+from connectors.vtiger.requests import Requests
 from connectors.vtiger.settings import Module, VtigerSettings
 from connectors.vtiger.standing import MODULE_OF, Standing, amount
 from core.clock import Clock
@@ -69,6 +73,8 @@ class VtigerCrm:
         self._orders = Orders(settings, self._client, self._modules, self._products, self._ref)
         self._standing = Standing(settings, self._client, self._modules, self._canary, self._ref)
         self._preview = Preview(settings, self._client, self._orders, self._account_element, self._contact_element)
+        self._owners = OwnersDesk(settings, self._client, self._modules, self._canary, self._orders.owner, self._ref)
+        self._requests = Requests(self._client, self._modules, self._canary, self._orders.owner, self._ref)
         self._converts: bool | None = None
         self._asking = threading.Lock()
 
@@ -221,6 +227,22 @@ class VtigerCrm:
         if module == "Accounts" and record.get(key) != element.get(key):
             return Written(written.ref, (verify.foreign_account(key, element, record),))
         return written
+
+    # -- whose records are --------------------------------------------------------------------------------------------
+
+    def owned_records(self, account_id: str, kinds: Collection[RecordKind]) -> Sequence[OwnedRecord] | None:
+        return self._owners.records(account_id, kinds)
+
+    def assign_owner(self, record: OwnedRecord, owner: str) -> Written:
+        return self._owners.assign(record, owner)
+
+    # -- what customers ask for ---------------------------------------------------------------------------------------
+
+    def find_request(self, note: CustomerNote, account_ids: Sequence[str]) -> Sequence[Ref]:
+        return self._requests.find(note, account_ids)
+
+    def log_request(self, note: CustomerNote, account_id: str, owner: str) -> Written:
+        return self._requests.create(note, account_id, owner)
 
     # -- orders and invoices ------------------------------------------------------------------------------------------
 

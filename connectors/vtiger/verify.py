@@ -107,6 +107,7 @@ FIELDS: Final[dict[str, Rule]] = {
     "assigned_user_id": OWNER,
     "account_id": REFERENCE,
     "contact_id": REFERENCE,
+    "related_to": REFERENCE,
     "salesorder_id": REFERENCE,
     "currency_id": REFERENCE,
     "sostatus": WORD,
