@@ -21,10 +21,13 @@ import typer
 
 from console import adopt as adoptions
 from console import care, config, deliveries, jobs, runs, stores
+from console import feeds as feed_commands
 from console import flows as flow_commands
 from console import people as people_commands
 from console import problems as problem_commands
+from console import reassign as reassignments
 from console import rehearse as rehearsals
+from console import reps as rep_commands
 from console import review as reviews
 from console.opening import DEFAULT, PROBLEM, USAGE, File, load
 from core.errors import ConfigurationProblem, OrderwireError
@@ -83,10 +86,14 @@ app.add_typer(config_app, name="config")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(problem_commands.problems_app, name="problems")
 app.add_typer(flow_commands.flow_app, name="flow")
+app.add_typer(feed_commands.feed_app, name="feed")
 app.command()(rehearsals.rehearse)
 app.command()(adoptions.adopt)
 app.add_typer(adoptions.link_app, name="link")
 app.add_typer(reviews.review_app, name="review")
+rep_commands.reps_app.command()(reassignments.reassign)
+rep_commands.reps_app.command()(reassignments.preview)
+app.add_typer(rep_commands.reps_app, name="reps")
 app.add_typer(runs.runs_app, name="runs")
 app.add_typer(people_commands.people_app, name="people")
 app.command()(people_commands.audit)
@@ -181,9 +188,14 @@ def _serve_and_work(
 
 def _tell_modes(context: Context) -> None:
     """Nobody should wait for orders of a flow that writes nothing."""
-    for flow in context.flows:
+    for flow in (*context.flows, *context.reps):
         mode = context.ledger.flows.get(flow).mode
-        if mode == "rehearse":
+        if mode == "rehearse" and flow in context.reps:
+            typer.echo(
+                f"{flow} is rehearsed: cards are kept, no owner is set yet. What to do: `orderwire jobs list --flow {flow}` "
+                f"says what would be, `orderwire flow live {flow}` lets it write (docs/reps.md)."
+            )
+        elif mode == "rehearse":
             typer.echo(
                 f"{flow} is rehearsed: nothing is written yet. What to do: `orderwire rehearse {flow} --show` says "
                 f"what would be, `orderwire flow live {flow}` lets it write (docs/going-live.md)."
@@ -273,14 +285,35 @@ connector = "vtiger"
 url = "{crm}"
 username = "apiuser"
 access_key = "file:{folder}/access_key"
-owners = {{ sales = "20x2", sara = "19x7", tom = "19x8" }}
+owners = {{ sales = "20x2", sara = "19x7", tom = "19x8", R3 = "19x6", R7 = "19x7", R9 = "19x8" }}
 currencies = {{ EUR = "21x1" }}
 unknown_product = "UNLISTED"
+erp_number_field = "siccode"
+[[connection]]
+name = "erp"
+connector = "tryton"
+url = "{erp}"
+database = "tryton"
+username = "orderwire"
+password = "file:{folder}/erp_password"
+overlap = 10
 [[flow]]
 name = "orders"
 source = "form"
 target = "crm"
 owner = "sales"
+[[reps]]
+name = "reps"
+source = "erp"
+target = "crm"
+poll = 2
+owner = "sales"
+[[portal]]
+name = "shop"
+source = "erp"
+secrets = ["file:{folder}/portal_secret"]
+origins = ["{portal}"]
+team = {{ name = "Office Supplies, customer service", phone = "+49 30 5550100", email = "service@office.example" }}
 """
 
 
@@ -289,39 +322,35 @@ def demo(
     port: Annotated[int, typer.Option(help="Orderwire itself; 0 takes a free port.")] = 8700,
     crm_port: Annotated[int, typer.Option(help="The sandbox CRM.")] = 8701,
     store_port: Annotated[int, typer.Option(help="The sandbox store.")] = 8702,
+    erp_port: Annotated[int, typer.Option(help="The sandbox ERP.")] = 8703,
+    portal_port: Annotated[int, typer.Option(help="The sandbox shop's page My account.")] = 8704,
     log_level: LogLevel = "warning",
 ) -> None:
-    """Try it out: everything in one process, with a web store and a CRM made of cardboard. Keeps nothing afterwards."""
-    import base64
-    import secrets
-
-    from sandbox.crm.app import crm_app
-    from sandbox.crm.seed import load as load_crm
+    """Try it out: everything in one process, with a web store, a CRM and an ERP made of cardboard. Keeps nothing afterwards."""
+    from sandbox import demo
     from sandbox.serve import running
-    from sandbox.store.app import store_app
     from web.serve import address, listen
 
     stop = _stop_on_signals()
-    hook_secret, access_key = base64.b64encode(secrets.token_bytes(24)).decode(), secrets.token_hex(8)
-    crm = crm_app(access_key=access_key)
-    load_crm(crm.service, {"products": [{"productname": "Unlisted article", "productcode": "UNLISTED"}]})
     with ExitStack() as house, _ports_in_words():
         folder = Path(house.enter_context(tempfile.TemporaryDirectory(prefix="orderwire-demo-")))
-        (folder / "hook_secret").write_text(f"whsec_{hook_secret}", encoding="utf-8")
-        (folder / "access_key").write_text(access_key, encoding="utf-8")
+        words = demo.secrets_into(folder)
         bound = house.enter_context(listen("127.0.0.1", port))
-        crm_at = house.enter_context(running(crm, port=crm_port))
-        hook = f"{address(bound)}/hooks/form"
-        shop = house.enter_context(running(store_app(hook=hook, secret=hook_secret, crm_url=crm_at), port=store_port))
-        text = DEMO.format(folder=folder, port=port, crm=crm_at)
+        crm_at = house.enter_context(running(demo.crm(words), port=crm_port))
+        shop = house.enter_context(running(demo.store(words, address(bound), crm_at), port=store_port))
+        erp_at = house.enter_context(running(demo.erp(words), port=erp_port))
+        account = house.enter_context(running(demo.portal(words, address(bound)), port=portal_port))
+        text = DEMO.format(folder=folder, port=port, crm=crm_at, erp=erp_at, portal=account)
         file = folder / DEFAULT
         file.write_text(text, encoding="utf-8")
         settings = load(file)
         context, metrics = house.enter_context(_running(settings, upgrade=True, log_level=log_level))
-        flow_commands.set_live(context.ledger, [*context.flows], "a demonstration")
+        flow_commands.set_live(context.ledger, [*context.flows, *context.reps], "a demonstration")
         typer.echo(f"The store:  {shop}   fill in the order form ...")
         typer.echo(f"The CRM:    {crm_at}   ... and see account, contact and order arrive")
         typer.echo(f"Its faults: {crm_at}/faults   break the CRM there and watch the dashboard tell")
+        typer.echo(f"The ERP:    {erp_at}   give a customer another sales rep ...")
+        typer.echo(f"My account: {account}   ... and see the card change that this customer is shown")
         typer.echo(f"Its jobs:   {sys.executable} cli.py jobs list --config {file}")
         _serve_and_work(file, settings, context, metrics, bound, stop)
 

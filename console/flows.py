@@ -35,7 +35,8 @@ def list_flows(file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Every flow: rehearsed (nothing is written), live (since when, from which orders on) or paused."""
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
-        states = [ledger.flows.get(flow.name) for flow in settings.flows]
+        names = [flow.name for flow in settings.flows] + [flow.name for flow in settings.reps]
+        states = [ledger.flows.get(name) for name in names]
     if as_json:
         print_json([{"flow": s.flow, "mode": s.mode, "start": s.start, "changed_at": s.changed_at} for s in states])
         return
@@ -68,8 +69,11 @@ def live(
     if from_ and any_age:
         raise ConfigurationProblem("--from and --any-age contradict each other. What to do: give one of them.")
     settings = load(file, with_secrets=False)
+    if any(one.name == flow for one in settings.reps):
+        _live_reps(settings, flow, note, given=bool(from_ or any_age), yes=yes)
+        return
     with open_ledger(settings) as ledger:
-        before = ledger.flows.get(known(settings, flow))
+        before = ledger.flows.get(known_of_any(settings, flow))
         if before.live and not (from_ or any_age):
             say(f"{flow} is live already{_from(before)}. What to do: nothing; --from TIME moves its start on.")
             return
@@ -133,9 +137,11 @@ def rehearse(flow: Name, note: Note = "", file: File = DEFAULT) -> None:
     with _changing(file, flow, note) as (ledger, before):
         golive.take_off(ledger, flow, by=who(), note=note)
     back = "resume" if before.changed_at else "live"
+    reps = any(one.name == flow for one in load(file, with_secrets=False).reps)
+    look = f"`orderwire jobs list --flow {flow}`" if reps else f"`orderwire rehearse {flow} --show`"
     say(
         f"{flow} is rehearsed: nothing is written, what comes in is planned and kept. "
-        f"What to do next: `orderwire rehearse {flow} --show`; `orderwire flow {back} {flow}` when you are ready."
+        f"What to do next: {look}; `orderwire flow {back} {flow}` when you are ready."
     )
 
 
@@ -168,7 +174,7 @@ def _changing(file: Path, flow: str, note: str) -> Iterator[tuple[Ledger, FlowSt
     """The ledger, and the flow as it was; what became of it is noted unless it was refused."""
     settings = load(file, with_secrets=False)
     with open_ledger(settings) as ledger:
-        before = ledger.flows.get(known(settings, flow))
+        before = ledger.flows.get(known_of_any(settings, flow))
         yield ledger, before
         _noted(ledger, before, note)
 
@@ -188,6 +194,31 @@ def known(settings: Settings, flow: str) -> str:
             f"There is no flow named {flow!r}. What to do: use one of {', '.join(names) or 'none, for none is configured yet'}."
         )
     return flow
+
+
+def known_of_any(settings: Settings, flow: str) -> str:
+    """The same of any kind: of orders, or of sales reps."""
+    return flow if any(one.name == flow for one in settings.reps) else known(settings, flow)
+
+
+def _live_reps(settings: Settings, flow: str, note: str, *, given: bool, yes: bool) -> None:
+    """A flow of sales reps has no start: whom the ERP names today counts for every customer."""
+    from pipelines import golive
+
+    if given:
+        raise ConfigurationProblem(f"{flow} carries no orders. What to do: leave out --from and --any-age.")
+    target = next(one.target for one in settings.reps if one.name == flow)
+    with open_ledger(settings) as ledger:
+        before = ledger.flows.get(flow)
+        if before.live:
+            say(f"{flow} is live already. What to do: nothing.")
+            return
+        what = f"will set owners in {target}" if target else "will tell its portals"
+        confirm(f"{flow} {what}; `orderwire jobs list` shows with each customer what would be.", yes=yes)
+        woken = golive.go_live(ledger, flow, None, by=who(), note=note)
+        _noted(ledger, before, note)
+    customers = "1 customer" if woken == 1 else f"{woken} customers"
+    say(f"{flow} is live. Looked at now: {customers} that waited in rehearsal.")
 
 
 def _target(settings: Settings, flow: str) -> str:

@@ -17,8 +17,12 @@ from core.errors import ConfigurationProblem, OrderwireError
 from ledger import tables as t
 from ledger.database import Database
 
-RunKind = Literal["rehearse", "adopt", "link", "survey", "backfill", "preview", "undo", "retry", "skip"]
-"""survey: what a backfill would find; preview: what an undo would take back."""
+RunKind = Literal[
+    "rehearse", "adopt", "link", "survey", "backfill", "preview", "undo", "retry", "skip", "plan", "reassign", "restore"
+]
+"""survey: what a backfill would find; preview: what an undo would take back; plan: what a reassignment of reps would change;
+restore: taking such a reassignment back.
+"""
 RunState = Literal["queued", "running", "done", "stopped", "failed"]
 """queued: a worker carries it out, as soon as one is free."""
 GOING: Final[tuple[RunState, ...]] = ("queued", "running")

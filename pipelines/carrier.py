@@ -25,7 +25,7 @@ from core.settings import FlowSettings
 from ledger import Ledger
 from ledger.runjobs import Ended
 from ledger.runs import CARRIED, RATE, Lost, RunKind, RunView
-from pipelines import backfill, rehearse, undo
+from pipelines import backfill, reassign, rehearse, undo
 from pipelines.backfill import Wanted
 from pipelines.context import Context
 from pipelines.rehearse import Span
@@ -35,8 +35,8 @@ log = structlog.get_logger(__name__)
 READING: Final = "carry/reading"
 WRITING: Final = "carry/writing"
 KINDS: Final[Mapping[str, tuple[RunKind, ...]]] = {
-    READING: ("rehearse", "survey", "preview"),
-    WRITING: ("backfill", "undo"),
+    READING: ("rehearse", "survey", "preview", "plan"),
+    WRITING: ("backfill", "undo", "reassign", "restore"),
 }
 """By schedule."""
 EVERY: Final = 20.0
@@ -191,10 +191,36 @@ def _undo(work: _Work) -> None:
     undo.undo(work.context, run, flow, own=work.run, progress=work.count, pause=work.rest)
 
 
+def _plan(work: _Work) -> None:
+    flow, wanted = work.context.rep_flow(work.run.flow), reassign.wanted_of(work.run.options)
+    items = reassign.look(work.context, flow, wanted, progress=work.count)
+    work.context.ledger.runs.put(work.run.id, items)
+    orders = sum(int(item.facts.get("orders", 0)) for item in items)
+    counts = {"orders": len(items), "total": len(items), "open_orders": orders}
+    work.end(reassign.summary(items, wanted), counts)
+
+
+def _reassign(work: _Work) -> None:
+    flow, wanted = work.context.rep_flow(work.run.flow), reassign.wanted_of(work.run.options)
+    items = reassign.reassign(work.context, flow, wanted, work.run, by=work.run.by, progress=work.count)
+    work.context.ledger.runs.put(work.run.id, items)
+    work.end(reassign.summary(items, wanted), {"orders": len(items), "total": len(items)})
+
+
+def _restore(work: _Work) -> None:
+    run, flow = reassign.of_run(work.context, int(work.run.options["run"]))
+    items = reassign.take_back_run(work.context, flow, run, work.run, progress=work.count)
+    work.context.ledger.runs.put(work.run.id, items)
+    work.end(f"Run {run.id} is taken back.", {"orders": len(items), "total": len(items)})
+
+
 _WORK: Final[Mapping[str, Callable[[_Work], None]]] = {
     "rehearse": _rehearse,
     "survey": _survey,
     "backfill": _backfill,
     "preview": _preview,
     "undo": _undo,
+    "plan": _plan,
+    "reassign": _reassign,
+    "restore": _restore,
 }

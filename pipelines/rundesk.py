@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from core.settings import FlowSettings
+from core.settings import FlowSettings, RepFlowSettings
 from ledger.runs import CARRIED, GOING, RATE, STOPPED_BY, RunKind, RunView
 from ledger.search import LARGEST_ID
-from pipelines import backfill, bulk, carrier, rehearse, undo
+from pipelines import backfill, bulk, carrier, reassign, rehearse, undo
 from pipelines.backfill import Wanted
 from pipelines.context import Context
 from pipelines.desk import Desk, Notes, Refused, Unknown
@@ -33,6 +33,10 @@ class Action(StrEnum):
     """See what would be taken back."""
     UNDO = "undo"
     """After that: take it back."""
+    REASSIGN = "reassign"
+    """After a plan: do it."""
+    RESTORE = "restore"
+    """Take a reassignment back."""
 
 
 def silent(run: RunView, now: datetime) -> bool:
@@ -55,7 +59,10 @@ def actions_for(run: RunView, now: datetime) -> frozenset[Action]:
     if run.kind == "backfill" and run.state != "queued":
         found.add(Action.PREVIEW)
     if run.state == "done":
-        found |= {"survey": {Action.BACKFILL}, "preview": {Action.UNDO}}.get(run.kind, set())
+        offered = {"survey": {Action.BACKFILL}, "preview": {Action.UNDO}, "plan": {Action.REASSIGN}}
+        found |= offered.get(run.kind, set())
+    if run.kind == "reassign" and run.state != "queued":
+        found.add(Action.RESTORE)
     return frozenset(found)
 
 
@@ -131,6 +138,34 @@ class RunDesk:
             self._stop(run, actor)
         return self._queue("undo", flow.name, {"run": run.id, "preview": look.id}, actor)
 
+    def rep_flow(self, name: str) -> RepFlowSettings:
+        """A configured flow of sales reps. Raises Unknown."""
+        flow = self.context.reps.get(name)
+        if flow is None:
+            raise Unknown(f"There is no flow of sales reps named {name!r}. What to do: see the configuration.")
+        return flow
+
+    def plan(self, flow: str, wanted: reassign.Wanted, *, actor: str) -> RunView:
+        """Look what a reassignment would change. Nothing is written anywhere."""
+        known = reassign.fixed(self.context, self.rep_flow(flow), wanted)
+        return self._queue("plan", flow, known.options(), actor)
+
+    def reassign(self, plan_id: int, *, actor: str) -> RunView:
+        """Do what this look was for."""
+        look = self.allowed(plan_id, Action.REASSIGN)
+        known = reassign.fixed(self.context, self.rep_flow(look.flow), reassign.wanted_of(look.options))
+        self._only_one("reassign", look.flow)
+        return self._queue("reassign", look.flow, {**known.options(), "plan": look.id}, actor)
+
+    def restore(self, run_id: int, *, actor: str) -> RunView:
+        """Take this reassignment back. If it still goes on it is stopped first."""
+        run = self.allowed(run_id, Action.RESTORE)
+        self.rep_flow(run.flow)
+        self._only_one("restore", run.flow)
+        if run.state in GOING:
+            self._stop(run, actor)
+        return self._queue("restore", run.flow, {"run": run.id}, actor)
+
     def _only_one(self, kind: RunKind, flow: str) -> None:
         """Two of a kind at once would only do the same twice."""
         now = self.context.clock.now()
@@ -180,7 +215,8 @@ class RunDesk:
     def go_on(self, run_id: int, *, actor: str) -> RunView:
         """From where it stopped, carried out by a worker."""
         run = self.allowed(run_id, Action.GO_ON)
-        self.flow(run.flow)
+        if run.flow not in self.context.reps:
+            self.flow(run.flow)
         if not self.ledger.runs.queue(run_id, options={**run.options, CARRIED: True}, whatever=run.state):
             raise Refused(f"Run {run_id} has moved on. What to do: look at it again.")
         self.audit.note(actor, "run.go_on", f"run/{run_id}", {"flow": run.flow, "kind": run.kind})

@@ -1,4 +1,4 @@
-"""Run a stand-in on its own: `python -m sandbox crm --port 8701` or `python -m sandbox store --port 8702`."""
+"""Run a stand-in on its own: `python -m sandbox crm --port 8701`, or `store`, `erp`, `portal`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox.serve import listening_socket
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted. Returns 2 where the command line is wrong."""
     options = _parser().parse_args(arguments)
-    app: Any = _crm(options) if options.room == "crm" else _store(options)
+    app: Any = {"crm": _crm, "store": _store, "erp": _erp, "portal": _portal}[options.room](options)
     bound = listening_socket(options.port)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}"
     sys.stdout.write(f"{options.room} at {address}\n")
@@ -38,6 +38,16 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--hook", default="http://127.0.0.1:8700/hooks/form", help="where orders are sent, signed")
     store.add_argument("--secret-env", metavar="NAME", help="environment variable with the hook's secret")
     store.add_argument("--crm", default="http://127.0.0.1:8701", help="the CRM's pages, linked after an order")
+    erp = rooms.add_parser("erp", help="an ERP that speaks Tryton's JSON-RPC")
+    erp.add_argument("--port", type=int, default=8703, help="0 takes a free one")
+    erp.add_argument("--password-env", metavar="NAME", help="environment variable with the password of its user")
+    erp.add_argument("--empty", action="store_true", help="without the demo company")
+    portal = rooms.add_parser("portal", help="a shop's page My account, which shows the card of the sales rep")
+    portal.add_argument("--port", type=int, default=8704, help="0 takes a free one")
+    portal.add_argument("--orderwire", default="http://127.0.0.1:8700", help="where the card comes from")
+    portal.add_argument(
+        "--secret-env", metavar="NAME", help="environment variable with the secret that signs its tokens"
+    )
     return parser
 
 
@@ -50,6 +60,18 @@ def _store(options: argparse.Namespace) -> Any:
     from sandbox.store.app import store_app  # noqa: PLC0415 (the CRM alone needs no HTTP client)
 
     return store_app(hook=options.hook, secret=_from_environment(options.secret_env), crm_url=options.crm)
+
+
+def _erp(options: argparse.Namespace) -> Any:
+    from sandbox.erp import DEFAULT_PASSWORD, erp_app  # noqa: PLC0415 (each room alone)
+
+    return erp_app(password=_from_environment(options.password_env) or DEFAULT_PASSWORD, seed=not options.empty)
+
+
+def _portal(options: argparse.Namespace) -> Any:
+    from sandbox.portal import portal_app  # noqa: PLC0415 (each room alone)
+
+    return portal_app(orderwire=options.orderwire, secret=_from_environment(options.secret_env))
 
 
 def _from_environment(name: str | None) -> str:

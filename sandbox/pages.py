@@ -29,10 +29,18 @@ def environment(room: str) -> Environment:
     return templates
 
 
-def render(templates: Environment, name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
-    """A page from a template, with the headers that allow nothing but our own style and script."""
+def render(templates: Environment, name: str, *, status: int = 200, allow: str = "", **context: Any) -> HTMLResponse:
+    """A page from a template, with the headers that allow nothing but our own style and script, and what comes from `allow`, an
+    origin that the page works with.
+    """
     text = templates.get_template(name).render(**context)
-    return HTMLResponse(text, status_code=status, headers=_SECURITY)
+    headers = dict(_SECURITY)
+    if allow:
+        headers["content-security-policy"] = (
+            f"default-src 'self' {allow}; img-src 'self' https:; frame-ancestors 'none'; form-action 'self' {allow}; "
+            "base-uri 'none'"
+        )
+    return HTMLResponse(text, status_code=status, headers=headers)
 
 
 def from_elsewhere(request: Request) -> bool:

@@ -52,6 +52,8 @@ def vocabulary() -> frozenset[tuple[str, str]]:
         text = re.sub(r"\{#.*?#\}|\{%.*?%\}", " ", file.read_text(encoding="utf-8"), flags=re.DOTALL)
         # A value of an attribute may hold quotes of its own; the dynamic name of an element is one of these.
         text = re.sub(r"<(/?)\{\{ heading \}\}", r"<\1h2", text)
+        text = re.sub(r"<(/?)h\{\{ top \}\}", r"<\1h2", text)
+        text = re.sub(r"<(/?)h\{\{ top \+ 1 \}\}", r"<\1h3", text)
         text = re.sub(r"\{\{.*?\}\}", "x", text, flags=re.DOTALL)
         reader.feed(text)
     made = {("time", ""), ("time", "datetime"), ("time", "title"), ("time", "data-time"), ("h3", ""), ("h3", "class")}

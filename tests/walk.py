@@ -10,6 +10,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import unquote, urlencode, urljoin, urlsplit
@@ -20,13 +21,21 @@ from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 from starlette.routing import compile_path
 
+from core.keys import Key
+from core.settings import RepFlowSettings
 from ledger.alerts import Condition
 from ledger.problems import fingerprint
+from ledger.reps import AbsenceRow, Answer, AssignmentRow
 from ledger.reviews import Candidate
 from ledger.runs import Item
+from mapping.cards import card_of
+from mapping.reps import resolve
+from pipelines.repbook import concerns_of, facts_of
+from tests.erps import AsRole, Erp
+from tests.portal import portal_settings
 from tests.world import World
 
-NO_PAGES: Final = ("/api/", "/hooks/", "/static/", "/livez", "/readyz", "/metrics")
+NO_PAGES: Final = ("/api/", "/hooks/", "/portal", "/static/", "/livez", "/readyz", "/metrics")
 BY_HAND: Final[Mapping[str, str]] = {"/welcome/{token}": "/welcome/nobody-has-this"}
 """Routes that no page leads to, and an address of each."""
 SIDEWAYS: Final = (
@@ -46,6 +55,7 @@ def furnish(world: World, client: TestClient, text: str = "Somebody") -> list[st
     facts = {"writes": [text], "unknown_skus": [text], "untaxed": [text], "unmapped": [text], "customer": "new"}
     world.ledger.runs.put(run.id, [Item("shop/order/1", "hold", text, "1.00", "EUR", text, "money", facts)])
     world.ledger.runs.end(run.id, "done", text)
+    reps = _furnish_reps(world, text)
     first = next(iter(world.ledger.jobs.list(state="held", limit=1)))
     wanted = urlencode({"state": "held", "q": first.key.rpartition("/")[2]})
     begun = client.post(f"/jobs/retry?{wanted}", data={"title": text[:200]}).headers["location"]
@@ -53,7 +63,39 @@ def furnish(world: World, client: TestClient, text: str = "Somebody") -> list[st
     review = max(one.id for one in world.ledger.reviews.list())
     problem = f"/problems/{fingerprint(first.flow, first.target, first.error_class, first.reason)}"
     of_it = [problem, f"{problem}/retry", f"{problem}/skip"]
-    return [f"/jobs/{first.id}", f"/jobs/{first.id}/edit", *of_it, f"/review/{review}", begun, f"/runs/{run.id}"]
+    return [f"/jobs/{first.id}", f"/jobs/{first.id}/edit", *of_it, f"/review/{review}", begun, f"/runs/{run.id}", *reps]
+
+
+def _furnish_reps(world: World, text: str) -> list[str]:
+    """An ERP with reps of whom `text` is everything that others may have written, and a reassignment."""
+    erp, plain = Erp(), text[:60]
+    world.context.erps = {"erp": AsRole(erp)}
+    world.context.reps = {"reps": RepFlowSettings(name="reps", source="erp", target="crm")}
+    world.context.portals = {"portal": portal_settings(name="portal")}
+    erp.rep("R7", text, title=text, email=text, phone=text)
+    erp.rep("R9", text)
+    erp.region("EAST", "R7")
+    erp.customer("1", "R7", "GHOST", name=text, region="EAST")
+    kept, day = world.ledger.reps, date(2026, 11, 20)
+    (change,) = [one for page in erp.changes_since("customer", None) for one in page.changes]
+    world.ledger.inbox.accept(
+        [change], world.context.routes, via="poll", want_jobs=False
+    )  # its lists of jobs stay as they are
+    for code in ("R7", "R9"):
+        rep = erp.rep_of(Key("erp", "rep", code), erp.fetch(Key("erp", "rep", code)).raw or b"")
+        kept.put_rep("erp", code, facts_of(rep), told="erp")
+    kept.put_region("erp", "EAST", {"name": text}, told="erp")
+    kept.put_agency("erp", "PART", {"name": text, "business": plain, "own": False}, by=text)
+    kept.add_absences("erp", [AbsenceRow("R9", date(2026, 11, 1), None, "R7")], by=text)
+    kept.add_assignments("erp", [AssignmentRow("customer", plain, "R9", role="service")], by=text)
+    book, customer = world.context.books.get("erp"), erp.customer_of(change.key, change.raw or b"")
+    made = card_of(resolve(book.directory, customer, day), book.directory, customer, day).model_dump_json()
+    answer = Answer(card=made, digest="d", seen_on=day, name=text, rep="R7")
+    kept.save_card("erp", "1", answer, concerns=concerns_of(book, customer))
+    run = world.ledger.runs.begin("reassign", "reps", {"from": "R7", "to": "R9", "region": plain}, by=text)
+    world.ledger.runs.put(run.id, [Item("customer/1", "given", plain, reason=text)])
+    world.ledger.runs.end(run.id, "done", text)
+    return ["/reps", "/reps/rep?code=R7", "/reps/check", "/reps/preview?customer=1", f"/runs/{run.id}"]
 
 
 class _Links(HTMLParser):

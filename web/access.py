@@ -31,8 +31,10 @@ LARGEST: Final = 1024 * 1024
 """Bytes of a form or an API call."""
 LONGEST: Final = 2000
 """Characters of a path; every page's address is shorter."""
-OPEN: Final = ("/hooks/", "/livez", "/readyz", "/metrics", "/login", "/welcome/", "/static/")
+OPEN: Final = ("/hooks/", "/livez", "/readyz", "/metrics", "/login", "/welcome/", "/static/", "/portal/")
 """What nobody needs to log in for."""
+SIGNED: Final = ("/hooks/", "/portal/")
+"""What is signed by whoever sends it: the guard of pages has no part in it, each of them has its own bounds."""
 API: Final = "/api/"
 """Where programs ask: with a token, never with a session's cookie."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -191,7 +193,7 @@ class Guard:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith("/hooks/"):
+        if scope["type"] != "http" or scope["path"].startswith(SIGNED):
             await self.app(scope, receive, send)
             return
         kept = not scope["path"].startswith("/static/")

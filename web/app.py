@@ -10,6 +10,7 @@ from web.dashboard import (
     alerts,
     audit,
     connections,
+    customers,
     figures,
     flows,
     home,
@@ -18,12 +19,16 @@ from web.dashboard import (
     orders,
     people,
     problems,
+    reassign,
+    reps,
     reviews,
     runs,
     schedules,
     settings,
     workers,
 )
+from web.portal.app import PREFIX as PORTAL
+from web.portal.app import create_portal
 from web.state import WebState
 
 
@@ -32,6 +37,7 @@ def create_app(state: WebState) -> FastAPI:
     app = FastAPI(title="Orderwire", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.orderwire = state
     app.include_router(hooks.router)
+    app.mount(PORTAL, create_portal(state), name="portal")  # before all pages: its speed is measured too
     app.include_router(health.router)
     pages.install(app)
     around.install(app)
@@ -39,7 +45,7 @@ def create_app(state: WebState) -> FastAPI:
     threads.install(app)
     screens = (
         login, home, connections, flows, reviews, runs, schedules, workers, figures, alerts, people, audit, settings, problems,
-        jobs, job, orders,
+        jobs, job, orders, reps, customers, reassign,
     )  # fmt: skip
     for one in screens:
         app.include_router(one.router)

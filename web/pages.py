@@ -69,6 +69,7 @@ ENTRANCES: Final = (
     ("/flows", "flows", "f"),
     ("/review", "review", "r"),
     ("/runs", "runs", "n"),
+    ("/reps", "reps", "t"),
     ("/schedules", "schedules", "s"),
     ("/workers", "workers", "w"),
     ("/figures", "figures", "i"),

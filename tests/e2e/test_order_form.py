@@ -36,7 +36,21 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
-    command = [sys.executable, "cli.py", "demo", "--port", "0", "--crm-port", "0", "--store-port", "0"]
+    command = [
+        sys.executable,
+        "cli.py",
+        "demo",
+        "--port",
+        "0",
+        "--crm-port",
+        "0",
+        "--store-port",
+        "0",
+        "--erp-port",
+        "0",
+        "--portal-port",
+        "0",
+    ]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

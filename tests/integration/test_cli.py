@@ -495,7 +495,9 @@ def test_a_taken_port_is_a_sentence(file: Path, capsys: pytest.CaptureFixture[st
 @STARTS
 @pytest.mark.slow
 def test_the_demo_carries_an_order() -> None:
-    process = Process("demo", "--port", "0", "--crm-port", "0", "--store-port", "0")
+    process = Process(
+        "demo", "--port", "0", "--crm-port", "0", "--store-port", "0", "--erp-port", "0", "--portal-port", "0"
+    )
     try:
         store = process.said(r"The store: +(http://\S+)").group(1)
         crm_pages = process.said(r"The CRM: +(http://\S+)").group(1)

@@ -39,9 +39,31 @@ SEEING = [Depends(needs(Right.SEE))]
 Running = Annotated[Person, Depends(needs(Right.RUN))]
 Cursor = Annotated[str, Query(pattern=r"^(\d{1,18})?$", description="From `next`")]
 KeyCursor = Annotated[str, Query(max_length=320, pattern=r"^[^\x00-\x1f\x7f]*$", description="From `next`")]
-Kind = Literal["", "rehearse", "adopt", "link", "survey", "backfill", "preview", "undo", "retry", "skip"]
+Kind = Literal[
+    "",
+    "rehearse",
+    "adopt",
+    "link",
+    "survey",
+    "backfill",
+    "preview",
+    "undo",
+    "retry",
+    "skip",
+    "plan",
+    "reassign",
+    "restore",
+]
 RunState = Literal["", "queued", "running", "done", "stopped", "failed"]
-BEGUN_BY: Final = {"backfill": Right.BULK, "survey": Right.BULK, "preview": Right.UNDO, "undo": Right.UNDO}
+BEGUN_BY: Final = {
+    "backfill": Right.BULK,
+    "survey": Right.BULK,
+    "preview": Right.UNDO,
+    "undo": Right.UNDO,
+    "plan": Right.BULK,
+    "reassign": Right.BULK,
+    "restore": Right.BULK,
+}
 """Whoever may not begin such a run may not let it go on either."""
 
 
@@ -49,7 +71,12 @@ class Run(BaseModel):
     """One big piece of work."""
 
     id: Annotated[int, Field(examples=[12])]
-    kind: Annotated[str, Field(description="rehearse, adopt, link, survey, backfill, preview, undo, retry or skip")]
+    kind: Annotated[
+        str,
+        Field(
+            description="rehearse, adopt, link, survey, backfill, preview, undo, retry, skip, plan, reassign or restore"
+        ),
+    ]
     flow: Annotated[FlowName, Field(description='"": over several flows')]
     state: Annotated[str, Field(description="queued, running, done, stopped or failed", examples=["running"])]
     silent: Annotated[bool, Field(description="It says that it runs, and nobody is at work with it")]

@@ -34,7 +34,20 @@ from web.pages import back, page, translated
 
 PAGE: Final = 50
 ITEMS: Final = 100
-KINDS: Final = ("rehearse", "adopt", "link", "survey", "backfill", "preview", "undo", "retry", "skip")
+KINDS: Final = (
+    "rehearse",
+    "adopt",
+    "link",
+    "survey",
+    "backfill",
+    "preview",
+    "undo",
+    "retry",
+    "skip",
+    "plan",
+    "reassign",
+    "restore",
+)
 STATES: Final = ("queued", "running", "done", "stopped", "failed")
 SUMMED: Final = 20_000
 """Records of a run that a page adds up; the files have them all."""
@@ -115,9 +128,8 @@ def runs(request: Request, _person: Seeing) -> Response:
 def _subject(run: RunView) -> dict[str, Any]:
     """What it was asked for, as far as people want to read it (pure)."""
     times = {name: parse_utc(str(run.options[name])) for name in ("since", "until") if run.options.get(name)}
-    others = {
-        name: run.options[name] for name in ("create", "invoices", "rate", "run", "name") if run.options.get(name)
-    }
+    named = ("create", "invoices", "rate", "run", "name", "from", "to", "region", "on")
+    others = {name: run.options[name] for name in named if run.options.get(name)}
     return {**times, **others, "standing": bool(run.options.get("standing"))}
 
 
@@ -203,11 +215,18 @@ def _kept(request: Request, name: tuple[str, int], as_of: object, make: Callable
 
 def _related(ledger: Ledger, run: RunView) -> list[RunView]:
     """The looks and the undoings of a backfill, and what an undoing is about."""
-    named = [run.options.get(name) for name in ("run", "survey", "preview")]
+    named = [run.options.get(name) for name in ("run", "survey", "preview", "plan")]
     known = [ledger.runs.get(int(number)) for number in named if number]
-    if run.kind in {"backfill", "survey", "preview"}:
-        later = [one for kind in ("backfill", "preview", "undo") for one in ledger.runs.list(kind=kind, flow=run.flow)]
-        known += [one for one in later if run.id in {one.options.get(name) for name in ("run", "survey", "preview")}]
+    follows = {
+        "backfill": ("backfill", "preview", "undo"),
+        "survey": ("backfill",),
+        "preview": ("undo",),
+        "plan": ("reassign",),
+        "reassign": ("restore",),
+    }
+    later = [one for kind in follows.get(run.kind, ()) for one in ledger.runs.list(kind=kind, flow=run.flow)]
+    about = ("run", "survey", "preview", "plan")
+    known += [one for one in later if run.id in {one.options.get(name) for name in about}]
     return list({one.id: one for one in known if one is not None and one.id != run.id}.values())
 
 
@@ -337,6 +356,7 @@ def stop(request: Request, run_id: int, person: Running) -> Response:
 def go_on(request: Request, run_id: int, person: Running) -> Response:
     """From where it stopped; whoever may not begin such a run may not let it go on either."""
     needed = {"backfill": Right.BULK, "survey": Right.BULK, "preview": Right.UNDO, "undo": Right.UNDO}
+    needed |= dict.fromkeys(("plan", "reassign", "restore"), Right.BULK)
     kind = desk(request).run(run_id).kind
     if not person.may(needed.get(kind, Right.RUN)):
         raise HTTPException(403, "You may not do this. What to do: ask an administrator.")

@@ -15,7 +15,15 @@ from sandbox.__main__ import main
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
-@pytest.mark.parametrize(("room", "words"), [("crm", "What arrived in the CRM"), ("store", "Order office supplies")])
+@pytest.mark.parametrize(
+    ("room", "words"),
+    [
+        ("crm", "What arrived in the CRM"),
+        ("store", "Order office supplies"),
+        ("erp", "Hafenkontor"),
+        ("portal", "Who are you?"),
+    ],
+)
 def test_a_room_starts_and_says_where(room: str, words: str) -> None:
     command = [sys.executable, "-m", "sandbox", room, "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:

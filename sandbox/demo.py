@@ -1,0 +1,80 @@
+"""The stand-ins of `orderwire demo`, which know each other: one set of secrets, the same customers in ERP, CRM and shop."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from sandbox.crm.app import CrmApp, crm_app
+from sandbox.crm.seed import load
+from sandbox.erp.app import ErpApp, erp_app
+from sandbox.erp.seed import BUYERS
+from sandbox.portal.app import portal_app
+from sandbox.store.app import store_app
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Made up anew for each demo."""
+
+    hook: str
+    """Base64, as Standard Webhooks wants it."""
+    access_key: str
+    erp_password: str
+    portal: str
+
+
+def secrets_into(folder: Path) -> Words:
+    """Secrets, each in a file of its own, as a configuration refers to them."""
+    words = Words(
+        base64.b64encode(secrets.token_bytes(24)).decode(),
+        secrets.token_hex(8),
+        secrets.token_hex(12),
+        secrets.token_hex(24),
+    )
+    files = {
+        "hook_secret": f"whsec_{words.hook}",
+        "access_key": words.access_key,
+        "erp_password": words.erp_password,
+        "portal_secret": words.portal,
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return words
+
+
+def crm(words: Words) -> CrmApp:
+    """With the catalogue, an article for whatever is not listed, and the customers of the ERP."""
+    app = crm_app(access_key=words.access_key)
+    accounts = [
+        {
+            "accountname": buyer.name,
+            "email1": buyer.email,
+            "phone": buyer.phone,
+            "siccode": buyer.number,
+            "bill_city": buyer.city,
+        }
+        for buyer in BUYERS
+    ]
+    unlisted = {"productname": "Unlisted article", "productcode": "UNLISTED"}
+    load(app.service, {"products": [unlisted], "accounts": accounts})
+    return app
+
+
+def store(words: Words, orderwire: str, crm_at: str) -> Starlette:
+    """Its orders go to Orderwire, signed."""
+    return store_app(hook=f"{orderwire}/hooks/form", secret=words.hook, crm_url=crm_at)
+
+
+def erp(words: Words) -> ErpApp:
+    """With reps and customers."""
+    return erp_app(password=words.erp_password)
+
+
+def portal(words: Words, orderwire: str) -> Starlette:
+    """It shows the customers of the ERP their card."""
+    return portal_app(orderwire=orderwire, secret=words.portal)
