@@ -71,6 +71,9 @@ lint: dev
 	@$(BIN)/yamllint --strict -d '{extends: default, rules: {line-length: {max: 120}, document-start: disable}}' \
 	  deploy .pre-commit-config.yaml
 	@bash -n .ci/run
+	@if command -v php >/dev/null; then \
+	  php -l deploy/woocommerce/orderwire-rep-card.php >/dev/null && php tests/unit/woocommerce_plugin.php; \
+	else echo "No PHP here: the WooCommerce plugin was not checked. What to do: install php-cli."; fi
 
 # One after the other even under `make -j` (servers and browsers share the machine), and all of them even when one fails.
 check:

@@ -23,10 +23,13 @@ from core.errors import ConfigurationProblem
 from core.problems import Problem, describe, did_you_mean
 from core.secrets import SecretRef
 from core.settings import (
+    SHORTEST_PORTAL_SECRET,
     AlertSettings,
     ConnectionSettings,
     FlowSettings,
     LedgerSettings,
+    PortalSettings,
+    RepFlowSettings,
     Section,
     Settings,
     WebSettings,
@@ -42,7 +45,7 @@ _SECTIONS: Final[dict[str, type[Section]]] = {
     "web": WebSettings,
     "alerts": AlertSettings,
 }
-_ARRAYS: Final = ("connection", "flow")
+_ARRAYS: Final = ("connection", "flow", "portal", "reps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Kind:
     """A connector as the configuration sees it: the word in `connector = "..."`, its role and its model."""
 
     name: str
-    role: Literal["store", "erp", "crm", "notifier"]
+    role: Literal["store", "erp", "crm", "portal", "notifier"]
     model: type[ConnectionSettings]
 
 
@@ -289,8 +292,78 @@ def _check_alerts(document: Mapping[str, Any], kinds: Mapping[str, Kind], readin
             _check_end(("alerts",), "to", name, "notifier", roles, reading)
 
 
+def _check_portals(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
+    """Whose customers and whose users a portal's tokens name."""
+    tables = [entry for _, entry in _tables(document, "connection", Reading(reading.file))]
+    roles = {str(c.get("name")): kind.role if (kind := kinds.get(str(c.get("connector")))) else "" for c in tables}
+    for path, table in _tables(document, "portal", Reading(reading.file)):
+        for end, role in (("source", "erp"), ("store", "store")):
+            name = table.get(end)
+            if isinstance(name, str) and name:
+                _check_end(path, end, name, role, roles, reading)
+
+
+def _check_reps(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
+    """What flows of sales reps say of connections and of each other."""
+    connections = {str(table.get("name")): table for _, table in _tables(document, "connection", Reading(reading.file))}
+    roles = {name: kind.role if (kind := kinds.get(str(c.get("connector")))) else "" for name, c in connections.items()}
+    names = {table.get("name") for _, table in _tables(document, "flow", Reading(reading.file))}
+    zones: dict[str, object] = {}
+    told: dict[str, str] = {}
+    ways: dict[tuple[str, str], str] = {}
+    for path, flow in _tables(document, "reps", Reading(reading.file)):
+        source, target = (str(flow.get(key) or "") for key in ("source", "target"))
+        if source:
+            _check_end(path, "source", source, "erp", roles, reading)
+        if target:
+            _check_end(path, "target", target, "crm", roles, reading)
+            _check_rep_owners(path, flow, target, connections, kinds, reading)
+        _check_told(path, flow, told, roles, reading)
+        if flow.get("name") in names:
+            reading.problem((*path, "name"), f"the name {flow['name']!r} is taken by a flow")
+        if (source, target) in ways:
+            where = f"to {target}" if target else "to no CRM"
+            reading.problem(path, f"the flow {ways[(source, target)]!r} goes from {source} {where} already")
+        ways.setdefault((source, target), reading.names.get(path, ""))
+        if zones.setdefault(source, flow.get("zone", "UTC")) != flow.get("zone", "UTC"):
+            reading.problem((*path, "zone"), f"flows from {source} share its customers' cards: give them one zone")
+
+
+def _check_told(
+    path: KeyPath, flow: Mapping[str, Any], told: dict[str, str], roles: Mapping[str, str], reading: Reading
+) -> None:
+    """Portals that are told cards, each by one flow: two would tell it of different customers under the same numbers."""
+    wanted = flow.get("portals")
+    for name in wanted if isinstance(wanted, list) else ():
+        if not isinstance(name, str):
+            continue
+        _check_end(path, "portals", name, "portal", roles, reading)
+        if name in told:
+            reading.problem((*path, "portals"), f"the flow {told[name]!r} tells {name!r} already")
+        told.setdefault(name, reading.names.get(path, ""))
+
+
+def _check_rep_owners(
+    path: KeyPath,
+    flow: Mapping[str, Any],
+    target: str,
+    connections: Mapping[str, Mapping[str, Any]],
+    kinds: Mapping[str, Kind],
+    reading: Reading,
+) -> None:
+    kind = kinds.get(str(connections[target].get("connector"))) if target in connections else None
+    if kind is None or "owners" not in kind.model.model_fields:
+        return
+    owners = connections[target].get("owners", {})
+    nobody = flow.get("nobody")
+    named = [("owner", flow.get("owner")), *(("nobody", one) for one in (nobody if isinstance(nobody, list) else ()))]
+    for key, owner in named:
+        if isinstance(owner, str):
+            _check_owner(path, owner, target, owners, reading, key=key)
+
+
 def _check_end(path: KeyPath, end: str, name: str, role: str, roles: Mapping[str, str], reading: Reading) -> None:
-    what = {"store": "a store", "crm": "a CRM", "notifier": "a notifier"}[role]
+    what = {"store": "a store", "crm": "a CRM", "erp": "an ERP", "portal": "a portal", "notifier": "a notifier"}[role]
     fitting = tuple(other for other, its_role in roles.items() if its_role == role)
     if name not in roles:
         hint = did_you_mean(name, fitting) or (f"{what} configured here is: {', '.join(fitting)}" if fitting else "")
@@ -301,11 +374,13 @@ def _check_end(path: KeyPath, end: str, name: str, role: str, roles: Mapping[str
         reading.problem((*path, end), f"the {end} of {whose} must be {what}, and {name!r} is not", hint)
 
 
-def _check_owner(path: KeyPath, owner: str, target: str, owners: object, reading: Reading) -> None:
+def _check_owner(
+    path: KeyPath, owner: str, target: str, owners: object, reading: Reading, *, key: str = "owner"
+) -> None:
     if owner and isinstance(owners, Mapping) and owner not in owners:
         known = tuple(str(name) for name in owners)
         hint = did_you_mean(owner, known) or (f"it knows: {', '.join(known)}" if known else "add it there")
-        reading.problem((*path, "owner"), f"the owners table of {target!r} has no {owner!r}", hint)
+        reading.problem((*path, key), f"the owners table of {target!r} has no {owner!r}", hint)
 
 
 def secrets(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, SecretRef]]:
@@ -346,10 +421,14 @@ def _check_secrets(document: Mapping[str, Any], reading: Reading) -> None:
     ]
     for path, reference in found:
         try:
-            reference.get()
+            value = reference.get()
         except ConfigurationProblem as missing:
             message, _, advice = missing.message.partition(" What to do: ")
             reading.problem(path, message.rstrip("."), advice, missing_secret=True)
+            continue
+        if path[0] == "portal" and len(value) < SHORTEST_PORTAL_SECRET:
+            message = f"a secret shorter than {SHORTEST_PORTAL_SECRET} characters can be guessed from a token"
+            reading.problem(path, message, "make one by `openssl rand -base64 48`", missing_secret=True)
 
 
 # -- the whole ---------------------------------------------------------------------------------------------------------
@@ -391,10 +470,16 @@ def parse(
     _connections(document, kinds, reading)
     for path, table in _tables(document, "flow", reading):
         _build(FlowSettings, table, path, reading)
+    for path, table in _tables(document, "portal", reading):
+        _build(PortalSettings, table, path, reading)
+    for path, table in _tables(document, "reps", reading):
+        _build(RepFlowSettings, table, path, reading)
     _check_addresses(reading)
     _check_names(document, reading)
     _check_flows(document, kinds, reading)
     _check_alerts(document, kinds, reading)
+    _check_portals(document, kinds, reading)
+    _check_reps(document, kinds, reading)
     if with_secrets:
         _check_secrets(document, reading)
     reading.problems.sort(key=lambda problem: (problem.line == 0, problem.line, problem.path))
@@ -410,6 +495,8 @@ def _settings(reading: Reading) -> Settings:
         | {
             "connections": tuple(part for part in parts.values() if isinstance(part, ConnectionSettings)),
             "flows": tuple(part for part in parts.values() if isinstance(part, FlowSettings)),
+            "portals": tuple(part for part in parts.values() if isinstance(part, PortalSettings)),
+            "reps": tuple(part for part in parts.values() if isinstance(part, RepFlowSettings)),
         }
     )
 

@@ -23,6 +23,8 @@ class _Overrides(BaseSettings):
     web: dict[str, Any] = {}
     connection: dict[str, dict[str, Any]] = {}
     flow: dict[str, dict[str, Any]] = {}
+    portal: dict[str, dict[str, Any]] = {}
+    reps: dict[str, dict[str, Any]] = {}
 
 
 class _Environment(EnvSettingsSource):

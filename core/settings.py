@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import time
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, ValidationInfo, field_validator
@@ -97,6 +97,15 @@ def address_and_port(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
+def known_zone(value: str) -> str:
+    """The name of a time zone. Raises ValueError."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"there is no time zone {value}; names are like Europe/Rome") from None
+    return value
+
+
 class WebSettings(Section):
     """The web process."""
 
@@ -131,11 +140,7 @@ class AlertSettings(Section):
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"there is no time zone {value}; names are like Europe/Rome") from None
-        return value
+        return known_zone(value)
 
     @field_validator("heartbeat")
     @classmethod
@@ -257,6 +262,95 @@ class FlowSettings(Section):
     """ISO country for phone numbers without a country code where the address has none."""
 
 
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+"""As browsers name it: `https://shop.example`, without a path."""
+
+
+SHORTEST_PORTAL_SECRET: Final = 32
+"""Characters; RFC 7518 asks for a key as long as the digest."""
+
+
+class PortalTeam(Section):
+    """Whom a card shows when nobody is assigned, or nobody is known of who asks."""
+
+    name: str = Field(min_length=1, max_length=200)
+    title: str = ""
+    email: str = ""
+    phone: str = Field(default="", validate_default=True)
+
+    @field_validator("phone")
+    @classmethod
+    def _can_be_reached(cls, value: str, info: ValidationInfo) -> str:
+        if not value.strip() and not str(info.data.get("email", "")).strip():
+            raise ValueError(
+                "give the team an email, a phone, or both: its card is what customers see who have nobody else"
+            )
+        return value
+
+
+class PortalSettings(Section):
+    """One `[[portal]]`: a shop or portal that shows its customers the card of their reps (docs/portal.md)."""
+
+    name: Name
+    """`iss` of its tokens."""
+    source: Name
+    """The ERP connection whose customers ask."""
+    store: str = ""
+    """The store connection whose users its tokens may name instead of a customer number: `shop/user/55`; empty: none."""
+    secrets: tuple[SecretRef, ...] = Field(min_length=1)
+    """All that are valid at present, each of 32 characters at least; answers are signed with the one that signed the token."""
+    audience: str = Field(default="orderwire", min_length=1, max_length=200)
+    """`aud` of its tokens: another word for each installation that shares a secret with it."""
+    lifetime: float = Field(default=300.0, ge=30, le=3600)
+    """Seconds that a token may be valid at most."""
+    origins: tuple[Origin, ...] = ()
+    """Whose pages may ask from the browser. Empty: none, the shop's server asks."""
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    """Where browsers reach Orderwire, for the form of the fragment, which the shop's server may fetch elsewhere; empty: the
+    address that was asked."""
+    per_minute: int = Field(default=60, ge=1, le=10_000)
+    """Cards that one customer may ask for in a minute."""
+    requests: bool = True
+    """The card offers "call me" and "write to me"."""
+    team: PortalTeam
+    roles: dict[str, str] = Field(default_factory=dict)
+    """What roles are called to customers: `{ inside = "Innendienst" }`."""
+
+
+class RepFlowSettings(Section):
+    """One `[[reps]]`: sales reps from an ERP to the CRM's owners and the customers' cards."""
+
+    name: Name
+    source: Name
+    """Connection with the role erp."""
+    target: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_-]{0,31})?$")] = ""
+    """CRM whose owners follow; "": cards only."""
+    portals: tuple[Name, ...] = ()
+    """Connections that are told cards (role portal)."""
+    queue: Literal["sync", "backfill"] = "sync"
+    """Never live: reps must not slow orders."""
+    poll: float = Field(default=60.0, ge=0, le=86_400)
+    """Seconds between two polls of the ERP; 0: never."""
+    ownership: Literal["erp", "crm", "empty"] = "erp"
+    """Who wins where a record in the CRM has another owner. crm: whom a person chose there keeps it, what we gave away
+    follows. empty: only records of nobody (our own login, `nobody`) are given away, once."""
+    assign: tuple[Literal["account", "contact", "order"], ...] = ("account", "contact", "order")
+    """What is given to the rep: the account, its contacts, its open orders."""
+    owner: str = ""
+    """Owner in the CRM of customers whose rep has no name there, or whom nobody serves; "": they stay as they are."""
+    nobody: tuple[str, ...] = ()
+    """Names in the CRM connection's owners table that count as nobody's choice, beside our own login."""
+    zone: str = "UTC"
+    """Time zone whose midnight begins a day for dated assignments and absences, like Europe/Rome."""
+    region: str = Field(default="", pattern=r"^([A-Z]{2})?$")
+    """ISO country for phone numbers without a country code."""
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return known_zone(value)
+
+
 class Settings(Section):
     """The whole configuration (`core.config` reads it)."""
 
@@ -267,6 +361,8 @@ class Settings(Section):
     connections: tuple[SerializeAsAny[ConnectionSettings], ...] = ()
     """Each of its connector's own model."""
     flows: tuple[FlowSettings, ...] = ()
+    portals: tuple[PortalSettings, ...] = ()
+    reps: tuple[RepFlowSettings, ...] = ()
 
     def connection(self, name: str) -> ConnectionSettings:
         """The connection of this name; raises ConfigurationProblem."""

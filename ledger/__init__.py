@@ -16,6 +16,7 @@ from ledger.budget import Budgets
 from ledger.care import Cares
 from ledger.clocks import DatabaseClock
 from ledger.database import Database
+from ledger.feeds import Feeds
 from ledger.figures import Figures
 from ledger.flows import Flows
 from ledger.inbox import Inbox
@@ -24,7 +25,10 @@ from ledger.links import Links
 from ledger.parties import Parties
 from ledger.people import People
 from ledger.processes import Processes
+from ledger.publications import Publications
 from ledger.pulse import Pulse
+from ledger.reps import RepBook
+from ledger.requests import Requests
 from ledger.reviews import Reviews
 from ledger.runs import Runs
 from ledger.schedules import Schedules
@@ -61,6 +65,10 @@ class Ledger:
         self.cursors = Cursors(db)
         self.schedules = Schedules(db)
         self.processes = Processes(db)
+        self.reps = RepBook(db)
+        self.publications = Publications(db)
+        self.requests = Requests(db)
+        self.feeds = Feeds(db, self.audit)
         self.lanes = Lanes(db, self.process, lease=lease)
 
     @classmethod

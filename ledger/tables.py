@@ -539,3 +539,326 @@ spell = Table(
     Index("ix_spell_problem", "problem", "id"),
     Index("ix_spell_ended", "ended_at"),
 )
+
+# -- sales reps ----------------------------------------------------------------------------------------------------------
+# `erp`: as the ERP tells it, `own`: what people entered here, which wins field by field; both JSON. Days are ISO dates.
+
+agency = Table(
+    "agency",
+    metadata,
+    Column("source", String(32), primary_key=True),
+    Column("code", String(80), primary_key=True),
+    Column("erp", Text, nullable=False, server_default=""),
+    Column("own", Text, nullable=False, server_default=""),
+    Column("updated_at", Micros, nullable=False),
+    Column("updated_by", String(120), nullable=False, server_default=""),
+)
+
+rep = Table(
+    "rep",
+    metadata,
+    Column("source", String(32), primary_key=True),
+    Column("agency", String(80), primary_key=True),
+    Column("code", String(80), primary_key=True),
+    Column("erp", Text, nullable=False, server_default=""),
+    Column("own", Text, nullable=False, server_default=""),
+    Column("owner", String(120), nullable=False, server_default=""),
+    Column("record_id", String(200), nullable=False, server_default=""),
+    Column("updated_at", Micros, nullable=False),
+    Column("updated_by", String(120), nullable=False, server_default=""),
+    Index("ix_rep_record", "source", "record_id"),
+)
+
+region = Table(
+    "region",
+    metadata,
+    Column("source", String(32), primary_key=True),
+    Column("id", String(80), primary_key=True),
+    Column("erp", Text, nullable=False, server_default=""),
+    Column("own", Text, nullable=False, server_default=""),
+    Column("updated_at", Micros, nullable=False),
+    Column("updated_by", String(120), nullable=False, server_default=""),
+)
+
+rep_absence = Table(
+    "rep_absence",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("source", String(32), nullable=False),
+    Column("agency", String(80), nullable=False, server_default=""),
+    Column("rep", String(80), nullable=False),
+    Column("first", String(10), nullable=False),
+    Column("last", String(10), nullable=False, server_default=""),
+    Column("deputy", String(80), nullable=False, server_default=""),
+    Column("created_at", Micros, nullable=False),
+    Column("created_by", String(120), nullable=False, server_default=""),
+    Index("ix_rep_absence_rep", "source", "rep"),
+)
+
+rep_assignment = Table(
+    "rep_assignment",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("source", String(32), nullable=False),
+    Column("subject", String(16), nullable=False),
+    Column("subject_id", String(200), nullable=False, server_default=""),
+    Column("agency", String(80), nullable=False, server_default=""),
+    Column("rep", String(80), nullable=False),
+    Column("role", String(40), nullable=False, server_default="primary"),
+    Column("rank", Integer, nullable=False, server_default="0"),
+    Column("first", String(10), nullable=False, server_default=""),
+    Column("last", String(10), nullable=False, server_default=""),
+    Column("origin", String(40), nullable=False, server_default="hand"),
+    Column("instead_of", String(80), nullable=False, server_default=""),
+    Column("created_at", Micros, nullable=False),
+    Column("created_by", String(120), nullable=False, server_default=""),
+    Index("ix_rep_assignment_subject", "source", "subject", "subject_id"),
+    Index("ix_rep_assignment_rep", "source", "rep"),
+    Index("ix_rep_assignment_origin", "origin"),
+)
+
+rep_card = Table(
+    "rep_card",
+    metadata,
+    Column("source", String(32), primary_key=True),
+    Column("customer", String(200), primary_key=True),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("region", String(80), nullable=False, server_default=""),
+    Column("card", Text, nullable=False, server_default=""),
+    Column("resolution", Text, nullable=False, server_default=""),
+    Column("digest", String(64), nullable=False, server_default=""),
+    Column("rep", String(80), nullable=False, server_default=""),
+    Column("agency", String(80), nullable=False, server_default=""),
+    Column("seen_on", String(10), nullable=False, server_default=""),
+    Column("version", Micros, nullable=False, server_default="0"),
+    Column("until", String(10), nullable=False, server_default=""),
+    Column("changed_at", Micros, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    Index(
+        "ix_rep_card_until",
+        "source",
+        "until",
+        sqlite_where=text("until <> ''"),
+        postgresql_where=text("until <> ''"),
+    ),
+    Index("ix_rep_card_rep", "source", "rep"),
+)
+
+rep_concern = Table(
+    "rep_concern",
+    metadata,
+    Column("source", String(32), primary_key=True),
+    Column("what", String(8), primary_key=True),  # rep, region
+    Column("code", String(80), primary_key=True),
+    Column("agency", String(80), primary_key=True, server_default=""),
+    Column("customer", String(200), primary_key=True),
+    Index("ix_rep_concern_customer", "source", "customer"),
+)
+
+rep_touched = Table(
+    "rep_touched",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("source", String(32), nullable=False),
+    Column("what", String(8), nullable=False),  # rep, agency, region, customer, all
+    Column("code", String(200), nullable=False, server_default=""),
+    Column("version", Micros, nullable=False, server_default="0"),
+    Column("at", Micros, nullable=False),
+    Index("ix_rep_touched_source", "source", "id"),
+)
+
+rep_told = Table(
+    "rep_told",
+    metadata,
+    Column("portal", String(32), primary_key=True),
+    Column("source", String(32), primary_key=True),
+    Column("customer", String(200), primary_key=True),
+    Column("digest", String(64), nullable=False, server_default=""),
+    Column("told_at", Micros, nullable=False),
+)
+
+rep_seat = Table(
+    "rep_seat",
+    metadata,
+    Column("flow", String(32), primary_key=True),
+    Column("customer", String(200), primary_key=True),
+    Column("identity", String(250), nullable=False, server_default=""),
+    Column("account", String(80), nullable=False, server_default=""),
+    Column("updated_at", Micros, nullable=False),
+    Index("ix_rep_seat_account", "flow", "account"),
+    Index(
+        "ix_rep_seat_waiting",
+        "flow",
+        "identity",
+        sqlite_where=text("account = ''"),
+        postgresql_where=text("account = ''"),
+    ),
+)
+
+rep_owner = Table(
+    "rep_owner",
+    metadata,
+    Column("target", String(32), primary_key=True),
+    Column("remote_id", String(80), primary_key=True),
+    Column("owner", String(120), nullable=False),
+    Column("before", String(120), nullable=False, server_default=""),
+    Column("updated_at", Micros, nullable=False),
+)
+
+order_rep = Table(
+    "order_rep",
+    metadata,
+    Column("flow", String(32), primary_key=True),
+    Column("connection", String(32), primary_key=True),
+    Column("record_id", String(200), primary_key=True),
+    Column("code", String(80), nullable=False, server_default=""),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("owner", String(120), nullable=False, server_default=""),
+    Column("by", String(16), nullable=False, server_default=""),  # placed_by, customer, region, team, default ...
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("updated_at", Micros, nullable=False),
+)
+
+# -- files that an ERP drops ---------------------------------------------------------------------------------------------
+# feed_row: what each row of a source looked like when it was last taken in, as a digest. feed_stage: what is about to be.
+
+# Keys are compared a million times a file: by their bytes, not by a language's rules.
+RowKey = String(200).with_variant(String(200, collation="C"), "postgresql")
+
+feed_file = Table(
+    "feed_file",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("connection", String(32), nullable=False),
+    Column("source", String(20), nullable=False, server_default=""),
+    Column("sequence", BigInteger, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("series", String(80), nullable=False, server_default=""),
+    Column("kind", String(16), nullable=False, server_default=""),
+    Column("mode", String(4), nullable=False, server_default=""),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("modified", Micros, nullable=False, server_default="0"),
+    Column("state", String(16), nullable=False),
+    Column("token", Integer, nullable=False, server_default="0"),
+    Column("rows", Integer, nullable=False, server_default="0"),
+    Column("same", Integer, nullable=False, server_default="0"),
+    Column("changed", Integer, nullable=False, server_default="0"),
+    Column("added", Integer, nullable=False, server_default="0"),
+    Column("removed", Integer, nullable=False, server_default="0"),
+    Column("bad", Integer, nullable=False, server_default="0"),
+    Column("staged", Boolean, nullable=False, server_default=text("false")),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("decided_by", String(120), nullable=False, server_default=""),
+    Column("started_at", Micros, nullable=False),
+    Column("ended_at", Micros),
+    Column("updated_at", Micros, nullable=False),
+    UniqueConstraint("connection", "name", "sequence"),
+    Index("ix_feed_file_sequence", "connection", "source", "sequence"),
+)
+
+feed_row = Table(
+    "feed_row",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("connection", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("key", RowKey, nullable=False),
+    Column("digest", LargeBinary(16), nullable=False),
+    UniqueConstraint("connection", "kind", "key"),
+)
+
+feed_stage = Table(
+    "feed_stage",
+    metadata,
+    Column("file_id", Id, ForeignKey("feed_file.id"), primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", RowKey, nullable=False),
+    Column("digest", LargeBinary(16)),
+    Column("raw", LargeBinary),
+    UniqueConstraint("file_id", "key"),
+)
+
+feed_bad = Table(
+    "feed_bad",
+    metadata,
+    Column("file_id", Id, ForeignKey("feed_file.id"), primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", String(200), nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+)
+
+# -- portals and requests ------------------------------------------------------------------------------------------------
+# Digests: `wanted` as the portal should have it, `told` as it has it, `staged` as the file says that is being made.
+
+publication = Table(
+    "publication",
+    metadata,
+    Column("portal", String(32), primary_key=True),
+    Column("source", String(32), primary_key=True),
+    Column("customer", String(200), primary_key=True),
+    Column("wanted", String(64), nullable=False, server_default=""),
+    Column("told", String(64), nullable=False, server_default=""),
+    Column("card", String(64), nullable=False, server_default=""),
+    Column("staged", String(64), nullable=False, server_default=""),
+    Column("file", Integer, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("gone", Boolean, nullable=False, server_default=text("false")),
+    Column("wanted_at", Micros, nullable=False),
+    Column("told_at", Micros),
+    Index(
+        "ix_publication_untold",
+        "portal",
+        "source",
+        "customer",
+        sqlite_where=text("wanted <> told"),
+        postgresql_where=text("wanted <> told"),
+    ),
+    Index(
+        "ix_publication_file",
+        "portal",
+        "file",
+        sqlite_where=text("file > 0"),
+        postgresql_where=text("file > 0"),
+    ),
+)
+
+portal_contact = Table(
+    "portal_contact",
+    metadata,
+    Column("portal", String(32), primary_key=True),
+    Column("source", String(32), primary_key=True),
+    Column("contact", String(200), primary_key=True),
+    Column("told", String(64), nullable=False, server_default=""),
+    Column("staged", String(64), nullable=False, server_default=""),
+    Column("file", Integer, nullable=False, server_default="0"),
+)
+
+portal_file = Table(
+    "portal_file",
+    metadata,
+    Column("portal", String(32), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("source", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("mode", String(8), nullable=False),
+    Column("mark", String(32), nullable=False),
+    Column("state", String(16), nullable=False),  # intended, staged, given
+    Column("rows", Integer, nullable=False, server_default="0"),
+    Column("begun_at", Micros, nullable=False),
+    Column("given_at", Micros),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("source", String(32), nullable=False),
+    Column("customer", String(200), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("text", Text, nullable=False, server_default=""),
+    Column("phone", String(60), nullable=False, server_default=""),
+    Column("mark", String(64), nullable=False, server_default=""),
+    Column("at", Micros, nullable=False),
+    UniqueConstraint("source", "customer", "number"),
+)

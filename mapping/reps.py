@@ -167,6 +167,12 @@ def concerned(directory: Directory, customer: ErpCustomer) -> frozenset[tuple[st
     return frozenset(seen)
 
 
+def holder(one: RepAssignment, beside: Sequence[RepAssignment], day: date) -> tuple[str, str]:
+    """Code and agency of whose this assignment is on that day, after what was taken over. `beside`: all of the same subject."""
+    counting = sorted((other for other in beside if other.instead_of and other.covers(day)), key=_taking_over)
+    return _handed_over(one, counting)[:2]
+
+
 def _grouped(values: Iterable[V], key: Callable[[V], K]) -> dict[K, list[V]]:
     found: dict[K, list[V]] = {}
     for value in values:
@@ -206,19 +212,23 @@ class _Resolving:
 
     def level(self, level: Subject, told: str, assignments: Sequence[RepAssignment]) -> tuple[Served, ...]:
         found: dict[tuple[str, str, str], Served] = {}
-        for one in sorted(assignments, key=_order):
+        for one in assignments:
             self._may_change(one.first, one.last)
-            if not one.covers(self.day):
-                continue
-            rep, how = self._present(one.rep, one.agency)
+        today = [one for one in sorted(assignments, key=_order) if one.covers(self.day)]
+        taken_over = sorted((one for one in today if one.instead_of), key=_taking_over)
+        today = [one for one in today if not one.instead_of]
+        for one in today:
+            code, agency, handed = _handed_over(one, taken_over)
+            rep, how = self._present(code, agency)
+            how = ", ".join([*handed, how] if how else handed)
             if rep is None:
                 self.passed.append(f"{told}: {how}")
                 continue
             why = f"{one.rep} is {one.role} of {told}" + (f"; {how}" if how else "") + "."
             # The same person twice (an ERP may list an agent twice, two codes may have one deputy): the nearer counts.
             mark = (rep.agency, rep.code, one.role)
-            found.setdefault(mark, Served(rep, one.role, one.rank, level, one.rep, why))
-        if not found and not any(one.covers(self.day) for one in assignments):
+            found.setdefault(mark, Served(rep, one.role, one.rank, level, code, why))
+        if not found and not today:
             self.passed.append(f"{told}: nobody is assigned.")
         return tuple(sorted(found.values(), key=lambda one: (one.role != PRIMARY, one.rank, one.role, one.rep.code)))
 
@@ -257,6 +267,23 @@ class _Resolving:
         for edge in (first, after):
             if edge is not None and edge > self.day and (self.until is None or edge < self.until):
                 self.until = edge
+
+
+def _handed_over(one: RepAssignment, taken_over: Sequence[RepAssignment]) -> tuple[str, str, list[str]]:
+    """Whose this assignment is by now (code and agency), and how it came to be theirs."""
+    code, agency = one.rep, one.agency
+    said: list[str] = []
+    for next_one in taken_over:
+        # Regions of one level stand beside each other; any other level is a single subject.
+        if next_one.instead_of == code and (one.subject != "region" or one.subject_id == next_one.subject_id):
+            since = f" on {next_one.first}" if next_one.first else ""
+            said.append(f"{next_one.rep} took over from {code}{since}")
+            code, agency = next_one.rep, next_one.agency
+    return code, agency, said
+
+
+def _taking_over(one: RepAssignment) -> tuple[object, ...]:
+    return (one.first or date.min, one.rank, one.instead_of, one.rep, one.agency, one.last or date.max)
 
 
 def _order(one: RepAssignment) -> tuple[object, ...]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from connectors.roles import Crm, Notifier, Store
+from connectors.roles import Crm, Erp, Notifier, Portal, Store
 from core.clock import Clock
 from core.errors import Held
 from core.keys import Key
-from core.settings import AlertSettings, ConnectionSettings, FlowSettings
+from core.settings import AlertSettings, ConnectionSettings, FlowSettings, PortalSettings, RepFlowSettings
 from ledger import Ledger
 from ledger.inbox import Route
 from pipelines.products import ProductCache
+from pipelines.repbook import Books
+
+REP_KINDS: Final = ("rep", "region", "customer")
+"""What an ERP tells of sales reps, in the order in which it is read: who there is before whom they serve."""
 
 
 @dataclass(slots=True)
@@ -28,6 +33,13 @@ class Context:
     max_failures: int = 8
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    erps: Mapping[str, Erp] = field(default_factory=dict)
+    reps: Mapping[str, RepFlowSettings] = field(default_factory=dict)
+    """Flows of sales reps, by name."""
+    portals: Mapping[str, PortalSettings] = field(default_factory=dict)
+    """Who shows customers the card of their reps, by the name of its tokens."""
+    publishers: Mapping[str, Portal] = field(default_factory=dict)
+    """Connections that are told cards, by name."""
     products: ProductCache = field(default_factory=ProductCache)
     filled: set[str] = field(default_factory=set)
     """CRMs whose party index was read in full once."""
@@ -35,14 +47,26 @@ class Context:
     """Told of what metrics count: a name and labels."""
     observed: Callable[[str, Mapping[str, str], float], None] = lambda _name, _labels, _seconds: None
     """Told of what metrics time: a name, labels and seconds."""
+    books: Books = field(init=False)
+    """The rep directories, read anew when they have changed."""
+
+    def __post_init__(self) -> None:
+        self.books = Books(self.ledger)
 
     def routes(self, key: Key) -> Sequence[Route]:
         """The flows that want this record: orders, and deliveries that could not be understood."""
+        if key.kind in REP_KINDS:
+            return self.rep_routes(key.connection, key.kind)
         if key.kind not in {"order", "delivery"}:
             return ()
         return tuple(
             Route(flow.name, flow.target, flow.queue) for flow in self.flows.values() if flow.source == key.connection
         )
+
+    def rep_routes(self, source: str, kind: str = "customer") -> Sequence[Route]:
+        """The flows of sales reps from this ERP. What fills the directory is one flow's work, whichever it is."""
+        routes = [Route(flow.name, flow.target, flow.queue) for flow in self.reps.values() if flow.source == source]
+        return tuple(routes if kind == "customer" else routes[:1])
 
     def backfill_routes(self, key: Key) -> Sequence[Route]:
         """The same, behind everything that is live."""
@@ -52,18 +76,33 @@ class Context:
         """A flow by name; a job of a flow that is no longer configured is held."""
         flow = self.flows.get(name)
         if flow is None:
-            raise Held(
-                f"The flow {name} is not in the configuration any more. What to do: put it back, or skip this job.",
-                error_class="configuration",
-            )
+            raise _not_configured(f"The flow {name}")
         return flow
+
+    def rep_flow(self, name: str) -> RepFlowSettings:
+        """A flow of sales reps by name; a job of one that is no longer configured is held."""
+        flow = self.reps.get(name)
+        if flow is None:
+            raise _not_configured(f"The flow {name}")
+        return flow
+
+    def erp(self, name: str) -> Erp:
+        """A configured ERP."""
+        erp = self.erps.get(name)
+        if erp is None:
+            raise _not_configured(f"The connection {name}")
+        return erp
 
     def store(self, name: str) -> Store:
         """A configured store."""
         store = self.stores.get(name)
         if store is None:
-            raise Held(
-                f"The connection {name} is not in the configuration any more. What to do: put it back, or skip this job.",
-                error_class="configuration",
-            )
+            raise _not_configured(f"The connection {name}")
         return store
+
+
+def _not_configured(what: str) -> Held:
+    return Held(
+        f"{what} is not in the configuration any more. What to do: put it back, or skip this job.",
+        error_class="configuration",
+    )

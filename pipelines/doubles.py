@@ -13,11 +13,12 @@ from typing import Final, Literal
 
 import structlog
 
-from connectors.roles import Crm, Ref
+from connectors.roles import Crm, CustomerNote, Noting, Ref
 from core.errors import OrderwireError, RetryLater
 from core.keys import Key, external_id
 from ledger.alerts import Condition
 from ledger.links import Link
+from ledger.requests import KIND as REQUEST
 from mapping.canonical import Probe
 from pipelines.context import Context
 
@@ -97,8 +98,23 @@ def _external_id(link: Link) -> str:
 def _present(crm: Crm, link: Link) -> Present:
     if link.kind == "customer":
         return _customer(crm, link)
+    if link.kind == REQUEST:
+        return Present(_activities(crm, link))
     find = crm.find_invoice if link.kind == "invoice" else crm.find_order
     return Present(find(_external_id(link)))
+
+
+def _activities(crm: Crm, link: Link) -> Sequence[Ref]:
+    """What a customer asked for, on the accounts on which it may be."""
+    if not isinstance(crm, Noting) or link.created_at is None:
+        return []
+    return crm.find_request(CustomerNote(_external_id(link), "", "", link.created_at), accounts_of(link))
+
+
+def accounts_of(link: Link, *others: str) -> list[str]:
+    """Where the activity of a request's link may be: these accounts, and those that were noted with the intent."""
+    noted = [link.refs.get("account", ""), *link.refs.get("before", "").split(",")]
+    return [one for one in dict.fromkeys([*others, *noted]) if one]
 
 
 def _customer(crm: Crm, link: Link) -> Present:

@@ -5,7 +5,7 @@ in which delivery. Read from the ledger alone; neither the store nor the CRM is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -17,6 +17,7 @@ from core.keys import Key
 from core.redaction import redact_all
 from core.settings import FlowSettings
 from ledger.jobs import JobView
+from ledger.reps import OrderRep
 from mapping import explain
 from mapping.canonical import LineKind, SalesOrder
 from mapping.cents import Cents, cents
@@ -89,6 +90,8 @@ class Explanation:
     field: str = ""
     missing: Sequence[str] = ()
     """Names of fields that are sent and that nothing explains: none, or our mapping has a hole."""
+    rep: OrderRep | None = None
+    """Whose the order is and why, as it was decided when it was carried."""
 
 
 def amounts(context: Context, key: Key, raw: bytes | None) -> Cents | None:
@@ -130,7 +133,9 @@ def explained(
     maker = _Maker(store, crm if crm is not None and isinstance(crm, Previewed) else None, flow)
     try:
         order = store.read(value)
-        inputs = {"raw": value, "flow": _of_flow(flow, order), "customer": _customer(context, flow, order)}
+        rep = _rep_of(context, flow, key)
+        maker.rep = None if rep is not None and (rep.by, rep.owner) == ("placed_by", order.placed_by) else rep
+        inputs = {"raw": value, "flow": _of_flow(flow, order, rep), "customer": _customer(context, flow, order)}
         traced = explain.trace(inputs, maker.build)
     except Held as error:
         return Explanation(fault=error.message, field=error.field)
@@ -144,6 +149,7 @@ def explained(
         fault=maker.fault,
         field=maker.field,
         missing=[one.name.removeprefix(SENT) for one in sent if not show.tells(one)],
+        rep=rep,
     )
 
 
@@ -158,6 +164,8 @@ class _Maker:
         self._crm = crm
         self._flow = flow
         self._begun = False
+        self.rep: OrderRep | None = None
+        """Whose the order is, unless the order says so itself; its owner stands among the flow's inputs then."""
         self.fault = ""
         self.field = ""
         """Why nothing would be sent of the inputs as they are."""
@@ -185,7 +193,8 @@ class _Maker:
         skus = {line.sku for line in order.lines if line.kind is LineKind.PRODUCT and line.sku}
         found = {sku: CrmProduct(f"{sku}: {BY_NAME}", sku) for sku in sorted(skus)}
         looking = cast("Run", _Looking(_flow_with(self._flow, inputs["flow"]), _AnyOwner()))
-        refs = orders.words_of(looking, order, found)
+        rep = replace(self.rep, owner=inputs["flow"]["owner"]) if self.rep is not None else None
+        refs = orders.words_of(looking, order, found, rep)
         return orders.with_customer(refs, customers.CustomerRefs(customer["account"], customer["contact"]))
 
 
@@ -223,9 +232,16 @@ def _rounded(order: SalesOrder) -> SalesOrder:
     return order.model_copy(update={"rounding": left})
 
 
-def _of_flow(flow: FlowSettings, order: SalesOrder) -> dict[str, Any]:
+def _rep_of(context: Context, flow: FlowSettings, key: Key) -> OrderRep | None:
+    """As it is kept. One who placed the order is told by the order itself."""
+    if flow.owner_by == "fixed" or not any(one.target == flow.target for one in context.reps.values()):
+        return None
+    return next((one for one in context.ledger.reps.orders_rep(key.connection, key.id) if one.flow == flow.name), None)
+
+
+def _of_flow(flow: FlowSettings, order: SalesOrder, rep: OrderRep | None) -> dict[str, Any]:
     """The flow's settings that an order's words come from."""
-    found: dict[str, Any] = {"owner": flow.owner}
+    found: dict[str, Any] = {"owner": rep.owner if rep is not None else flow.owner}
     if order.status.value in flow.statuses:
         found["statuses"] = {order.status.value: flow.statuses[order.status.value]}
     for name, code in (("delivery", order.delivery_method), ("payment", order.payment_method)):

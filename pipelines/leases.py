@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import structlog
 
 from ledger.jobs import Jobs
-from pipelines.run import Run
+from pipelines.run import Attempt
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +21,12 @@ class Leases:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._lock = threading.Lock()
-        self._running: dict[tuple[int, int], Run] = {}
+        self._running: dict[tuple[int, int], Attempt] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watch(self, run: Run) -> Iterator[None]:
+    def watch(self, run: Attempt) -> Iterator[None]:
         """While within, the run's lease is renewed."""
         mine = (run.claim.id, run.claim.token)  # a run whose lease is over may still be here when its job runs anew
         with self._lock:

@@ -14,8 +14,9 @@ from core.money import show
 from core.settings import FlowSettings, MethodTable
 from ledger.jobs import Outcome
 from ledger.links import Link
+from ledger.reps import OrderRep
 from mapping.canonical import LineKind, OrderStatus, SalesOrder
-from pipelines import adopted, customers, invoices, products, start
+from pipelines import adopted, customers, invoices, orderreps, products, start
 from pipelines.customers import CustomerRefs
 from pipelines.run import Ensured, Run
 
@@ -32,7 +33,8 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
         return adopted.sync(run, order, link, lambda: _update_words(run, order, link))
     _limits(run, order)
     _balanced(order)
-    words = words_of(run, order, products.resolve(run.context.products, run.crm, order))
+    rep = orderreps.whose(run.context, run.crm, run.flow, order)
+    words = words_of(run, order, products.resolve(run.context.products, run.crm, order), rep)
     run.crm.check_order_words(words, order)
     customer = customers.ensure(run, order, owner=words.owner)
     refs = with_customer(words, customer)
@@ -42,6 +44,8 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
         if error.error_class == "missing reference":
             customers.look_again(run, customer)
         raise
+    if rep is not None and not run.rehearsed and (ensured.created or "owner" not in ownership_of(run.flow).keep):
+        orderreps.keep(run.context, order.key, rep)
     invoices.ensure(run, order, refs, ensured)
     return Outcome("settled", number=order.number, amount=str(order.total), currency=order.currency)
 
@@ -143,15 +147,15 @@ def _balanced(order: SalesOrder) -> None:
 # -- the flow's words for the CRM ----------------------------------------------------------------------------------
 
 
-def words_of(run: Run, order: SalesOrder, found: dict[str, CrmProduct]) -> OrderRefs:
+def words_of(run: Run, order: SalesOrder, found: dict[str, CrmProduct], rep: OrderRep | None = None) -> OrderRefs:
     """Everything about the order that is a word or a record of the CRM, but the customer. Of the run it takes the flow, the
-    owners that the CRM knows, and the ear for warnings.
+    owners that the CRM knows, and the ear for warnings. `rep`: whose it is, where a flow of sales reps says so.
     """
     return OrderRefs(
         external_id=external_id(order.key.connection, order.key.kind, order.key.id),
         account="",
         contact="",
-        owner=_owner(run, order),
+        owner=rep.owner if rep is not None else _owner(run, order),
         products=found,
         status=_status(run, order.status),
         delivery_method=_method(run, run.flow.delivery, order.delivery_method, "delivery"),

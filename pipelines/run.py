@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from connectors.http import SHORT_WAIT, Call, Timeouts, urgent
 from connectors.roles import Crm, Difference, Ref, Store, Tier, Written
 from core.errors import Ambiguous, Held, LeaseLost, NotLive, OrderwireError, RetryLater
-from core.settings import ConnectionSettings, FlowSettings
+from core.settings import ConnectionSettings, FlowSettings, RepFlowSettings
 from ledger.jobs import Claim
 from ledger.links import Intent, Link
 from mapping.canonical import SalesOrder
@@ -53,14 +53,14 @@ def write_lane(context: Context, target: str) -> Iterator[float]:
         yield need
 
 
-class Run:
-    """A claimed job being carried out. Implements the transport's `Guard`."""
+class Attempt:
+    """A claimed job being carried out, whatever its pipeline. Implements the transport's `Guard`."""
 
-    def __init__(self, context: Context, claim: Claim) -> None:
+    def __init__(self, context: Context, claim: Claim, flow: FlowSettings | RepFlowSettings) -> None:
         self.context = context
         self.claim = claim
         self.ledger = context.ledger
-        self.flow: FlowSettings = context.flow(claim.flow)
+        self.to = flow.target
         self.calls: list[Call] = []
         self.warnings: list[str] = []
         self.order: SalesOrder | None = None
@@ -72,20 +72,13 @@ class Run:
         self.lost = False
         self._lane_ends: float | None = None
 
-    # -- what the recipe needs -------------------------------------------------------------------------------------
-
-    @property
-    def store(self) -> Store:
-        """Where the record comes from."""
-        return self.context.store(self.claim.key.connection)
-
     @property
     def crm(self) -> Crm:
         """Where it goes."""
-        crm = self.context.crms.get(self.flow.target)
+        crm = self.context.crms.get(self.to)
         if crm is None:
             raise Held(
-                f"The connection {self.flow.target} is not in the configuration any more. "
+                f"The connection {self.to} is not in the configuration any more. "
                 "What to do: put it back, or skip this job.",
                 error_class="configuration",
             )
@@ -94,19 +87,14 @@ class Run:
     @property
     def hold(self) -> float:
         """Seconds that an unanswered write to the target waits before it is looked up, from the mark that precedes it."""
-        connection = self.context.connections[self.flow.target]
+        connection = self.context.connections[self.to]
         return connection.hold + budget_time(connection)
-
-    @property
-    def recheck(self) -> float:
-        """Seconds after which a creation that was in doubt is looked at again."""
-        return doubles.FIRST_LOOK * self.hold
 
     def warn(self, sentence: str, kind: str) -> None:
         """Something to look at that stops nobody; counted by `kind` and shown with the job."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
-        self.context.counted("warnings", {"kind": kind, "flow": self.flow.name})
+        self.context.counted("warnings", {"kind": kind, "flow": self.claim.flow})
 
     # -- the guard -------------------------------------------------------------------------------------------------
 
@@ -117,12 +105,12 @@ class Run:
     @property
     def rehearsed(self) -> bool:
         """Nothing is written: the flow is not live (any more)."""
-        return not self.ledger.flows.get(self.flow.name).live
+        return not self.ledger.flows.get(self.claim.flow).live
 
     def before_write(self, connection: str, timeout: float) -> None:
         """The flow must be live. Our lease must outlast the call; so must the lane's."""
         if self.rehearsed:
-            raise NotLive(self.flow.name, connection)
+            raise NotLive(self.claim.flow, connection)
         left = self.lease_ends - time.monotonic()
         if self.lost or left < timeout:
             raise LeaseLost(
@@ -139,15 +127,13 @@ class Run:
         """Keep the call for the attempt's record."""
         self.calls.append(call)
 
-    # -- writing ---------------------------------------------------------------------------------------------------
-
     @contextlib.contextmanager
     def lane(self, kind: str) -> Iterator[None]:
         """Alone, where the target cannot take writes of this kind in parallel."""
         if kind not in self.crm.capabilities().lane_kinds:
             yield
             return
-        with write_lane(self.context, self.flow.target) as need:
+        with write_lane(self.context, self.to) as need:
             # At least `need` seconds are left, and a renewal happens before half the lease is gone.
             self._lane_ends = time.monotonic() + max(need, self.claim.lease / 2)
             try:
@@ -155,9 +141,29 @@ class Run:
             finally:
                 self._lane_ends = None
 
+    def judge(self, differences: Sequence[Difference]) -> None:
+        """Warn of, or hold for, every field that the target did not keep as sent."""
+        for difference in differences:
+            self.warn(difference.message, "difference")
+        held = [difference for difference in differences if difference.action == "hold"]
+        if held:
+            missing = any(difference.missing for difference in held)
+            raise Held(
+                held[0].message,
+                error_class="missing reference" if missing else "validation/value",
+                field=held[0].field,
+            )
+
+    @property
+    def recheck(self) -> float:
+        """Seconds after which a creation that was in doubt is looked at again."""
+        return doubles.FIRST_LOOK * self.hold
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
     def intend(self, kind: str, keys: Sequence[str], *, new_refs: str = "") -> Intent:
         """Commit the intent, or go back and wait for whoever is at it."""
-        intent = self.ledger.links.intend(self.claim, self.flow.target, kind, keys, new_refs=new_refs)
+        intent = self.ledger.links.intend(self.claim, self.to, kind, keys, new_refs=new_refs)
         if not intent.ours:
             raise RetryLater(
                 "Another job is settling the same record. What to do: nothing, this one follows by itself.",
@@ -231,7 +237,7 @@ class Run:
             )
         if not link.payload_hash and look is not None and ref.id not in {found.id for found in look()}:
             raise Held(
-                f"{ref.number or ref.id} is not in {self.flow.target} any more. What to do: see whether it was deleted there "
+                f"{ref.number or ref.id} is not in {self.to} any more. What to do: see whether it was deleted there "
                 "on purpose; then skip this job.",
                 error_class="missing reference",
             )
@@ -318,17 +324,15 @@ class Run:
             connection=error.connection,
         )
 
-    # -- what came back --------------------------------------------------------------------------------------------
 
-    def judge(self, differences: Sequence[Difference]) -> None:
-        """Warn of, or hold for, every field that the target did not keep as sent."""
-        for difference in differences:
-            self.warn(difference.message, "difference")
-        held = [difference for difference in differences if difference.action == "hold"]
-        if held:
-            missing = any(difference.missing for difference in held)
-            raise Held(
-                held[0].message,
-                error_class="missing reference" if missing else "validation/value",
-                field=held[0].field,
-            )
+class Run(Attempt):
+    """A claimed job of an order."""
+
+    def __init__(self, context: Context, claim: Claim) -> None:
+        self.flow: FlowSettings = context.flow(claim.flow)
+        super().__init__(context, claim, self.flow)
+
+    @property
+    def store(self) -> Store:
+        """Where the record comes from."""
+        return self.context.store(self.claim.key.connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import Any, Final
@@ -20,20 +20,28 @@ from core.emails import email_mark
 from core.errors import Held, LeaseLost, NotLive, NotThere, OrderwireError, RetryLater, Skipped
 from ledger.inbox import Record
 from ledger.jobs import Claim, Outcome, State
+from ledger.requests import KIND as REQUEST
 from mapping.canonical import SalesOrder
-from pipelines import measures, orders, standing
+from pipelines import measures, orders, publishing, reps, requests, standing
 from pipelines.context import Context
 from pipelines.explaining import parsed
 from pipelines.health import Health
 from pipelines.leases import Leases
 from pipelines.rehearsal import Rehearsal
-from pipelines.run import Run
+from pipelines.reprun import RepRun
+from pipelines.run import Attempt, Run
 
 log = structlog.get_logger(__name__)
 
 FIRST_WAIT: Final = 5.0
 LONGEST_WAIT: Final = 3600.0
 SETTLE_WITHIN: Final = 15.0
+_REP_RECIPES: Final[Mapping[str, Callable[[RepRun], Outcome]]] = {
+    publishing.CARD: publishing.publish_card,
+    publishing.FILES: publishing.publish_files,
+    REQUEST: requests.carry,
+}
+"""By the kind of the job's record; what an ERP tells is carried by `reps`."""
 
 
 class Runner:
@@ -67,7 +75,7 @@ class Runner:
 
     def _attempt(self, claim: Claim) -> tuple[Outcome, SalesOrder | None]:
         """What came of it, and the order where it could be read."""
-        run: Run | None = None
+        run: Attempt | None = None
         failed = ""
         try:
             run = self._begin(claim)
@@ -100,20 +108,26 @@ class Runner:
         outcome = replace(outcome, warnings=tuple(run.warnings), calls=[_call(call) for call in map(asdict, run.calls)])
         return _named(outcome, run), run.order
 
-    def _begin(self, claim: Claim) -> Run:
+    def _begin(self, claim: Claim) -> Attempt:
+        if claim.flow in self.context.reps:
+            return RepRun(self.context, claim)
         live = self.context.ledger.flows.get(claim.flow).live
         return Run(self.context, claim) if live else Rehearsal(self.context, claim)
 
-    def _called_by(self, run: Run) -> AbstractContextManager[None]:
+    def _called_by(self, run: Attempt) -> AbstractContextManager[None]:
         """Its calls: under its guard, with its rank. All its waiting for budgets must stay below what the watchdog bears."""
         return guarded(run, live=run.claim.queue == "live", patience=run.claim.lease)
 
-    def _tell_health(self, run: Run, failed: str) -> None:
+    def _tell_health(self, run: Attempt, failed: str) -> None:
         """Whoever was called and did not fail us works, however the job itself ended."""
         for connection in {call.connection for call in run.calls} - {failed}:
             self.health.succeeded(connection)
 
-    def _converge(self, run: Run) -> Outcome:
+    def _converge(self, run: Attempt) -> Outcome:
+        if isinstance(run, RepRun):
+            return _REP_RECIPES.get(run.claim.key.kind, reps.carry)(run)
+        if not isinstance(run, Run):
+            raise TypeError(f"no recipe for {type(run).__name__}")
         record = self._newest(run)
         if record.deleted:
             return standing.deleted(run) if isinstance(run, Rehearsal) else orders.deleted(run)
@@ -216,7 +230,7 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {**call, "milliseconds": round(call["milliseconds"], 1)}
 
 
-def _named(outcome: Outcome, run: Run) -> Outcome:
+def _named(outcome: Outcome, run: Attempt) -> Outcome:
     """Whatever came of it, people see which order it is and how much money waits, and find it by its customer's address."""
     order = run.seen
     if order is None:

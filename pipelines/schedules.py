@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from core.settings import FlowSettings
+from core.settings import FlowSettings, RepFlowSettings
 from pipelines import (
     bulk,
     carrier,
     conditions,
     doubles,
+    erppolling,
     gaps,
     heartbeat,
     parties,
     polling,
+    publishing,
     reconcile,
+    reps,
     spells,
     telling,
     webhooks,
@@ -32,6 +35,7 @@ HEARTBEAT_EVERY: Final = 60.0
 WEBHOOKS_EVERY: Final = 3600.0
 DOUBLES_EVERY: Final = 30.0
 PULSE_EVERY: Final = 60.0
+REPS_EVERY: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ def of(context: Context, stopping: Callable[[], bool] = lambda: False) -> Iterat
         yield Scheduled(f"gaps/{name}", COMPARE_EVERY, _gaps(context, name))
         if context.stores[name].pollable and context.stores[name].accepts_deliveries():
             yield Scheduled(f"webhooks/{name}", WEBHOOKS_EVERY, _webhooks(context, name))
+    yield from _of_reps(context, stopping)
     yield Scheduled("pulse", PULSE_EVERY, context.ledger.pulse.advance)
     yield Scheduled(bulk.SCHEDULE, bulk.EVERY, lambda: bulk.go_on(context.ledger))
     for name in carrier.KINDS:
@@ -88,6 +93,34 @@ def _polled(context: Context) -> dict[str, FlowSettings]:
         if flow.source not in found or flow.poll < found[flow.source].poll:
             found[flow.source] = flow
     return found
+
+
+def _of_reps(context: Context, stopping: Callable[[], bool]) -> Iterator[Scheduled]:
+    for source in sorted({flow.source for flow in context.reps.values()}):
+        polls = [flow.poll for flow in context.reps.values() if flow.source == source and flow.poll]
+        if polls:
+            yield Scheduled(f"poll/{source}", min(polls), _poll_erp(context, source, stopping), source)
+            yield Scheduled(f"compare/{source}", COMPARE_EVERY, _compare_erp(context, source), source)
+        yield Scheduled(f"reps/{source}", REPS_EVERY, _look_again(context, source))
+    for flow in context.reps.values():
+        for name in flow.portals:
+            yield Scheduled(f"publish/{name}", publishing.EVERY, _look_over(context, flow, name))
+
+
+def _poll_erp(context: Context, source: str, stopping: Callable[[], bool]) -> Callable[[], int]:
+    return lambda: erppolling.poll(context, source, stopping)
+
+
+def _compare_erp(context: Context, source: str) -> Callable[[], int]:
+    return lambda: erppolling.compare(context, source)
+
+
+def _look_over(context: Context, flow: RepFlowSettings, name: str) -> Callable[[], int]:
+    return lambda: publishing.look_over(context, flow, name)
+
+
+def _look_again(context: Context, source: str) -> Callable[[], int]:
+    return lambda: reps.look_again(context, source)
 
 
 def _carry(context: Context, name: str, stopping: Callable[[], bool]) -> Callable[[], int]:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from connectors.http import Budget, Observer
-from connectors.roles import Crm, Erp, Notifier, Store
+from connectors.roles import Crm, Erp, Notifier, Portal, Store
 from core import config
 from core.clock import Clock
 from core.errors import ConfigurationProblem
@@ -26,7 +26,11 @@ from pipelines.context import Context
 from pipelines.run import budget_time, call_time
 
 CONNECTORS: Final = {
+    "feed": "connectors.feed",
+    "kommerce": "connectors.kommerce",
+    "odoo": "connectors.odoo",
     "orderform": "connectors.orderform",
+    "push": "connectors.push",
     "smtp": "connectors.smtp",
     "tryton": "connectors.tryton",
     "vtiger": "connectors.vtiger",
@@ -37,7 +41,7 @@ CONNECTORS: Final = {
 
 
 class _Package(Protocol):
-    ROLE: Literal["store", "erp", "crm", "notifier"]
+    ROLE: Literal["store", "erp", "crm", "portal", "notifier"]
     SETTINGS: type[ConnectionSettings]
     build: Callable[..., Any]
 
@@ -70,13 +74,15 @@ class Wiring:
     connections: Mapping[str, ConnectionSettings]
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     erps: Mapping[str, Erp] = field(default_factory=dict)
+    portals: Mapping[str, Portal] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close every transport."""
-        connections: list[Store | Erp | Crm | Notifier] = [
+        connections: list[Store | Erp | Crm | Portal | Notifier] = [
             *self.stores.values(),
             *self.erps.values(),
             *self.crms.values(),
+            *self.portals.values(),
             *self.notifiers.values(),
         ]
         for connection in connections:
@@ -91,7 +97,7 @@ def connect(
     clock: Clock | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Any:
-    """One connection: a `Store`, an `Erp`, a `Crm` or a `Notifier`. Calls nobody yet."""
+    """One connection: a `Store`, an `Erp`, a `Crm`, a `Portal` or a `Notifier`. Calls nobody yet."""
     package = _package(settings.connector)
     return package.build(settings, transport=transport, observe=observe, budget=budget, clock=clock)
 
@@ -105,7 +111,7 @@ def build(
     transports: Mapping[str, httpx.BaseTransport] | None = None,
 ) -> Wiring:
     """All connections. `budget` and `transports` are by the name of the connection. Calls nobody yet."""
-    made: dict[str, dict[str, Any]] = {"store": {}, "erp": {}, "crm": {}, "notifier": {}}
+    made: dict[str, dict[str, Any]] = {"store": {}, "erp": {}, "crm": {}, "portal": {}, "notifier": {}}
     for one in settings.connections:
         connection = connect(
             one,
@@ -117,7 +123,7 @@ def build(
         made[_package(one.connector).ROLE][one.name] = connection
     flows = {flow.name: flow for flow in settings.flows}
     connections = {one.name: one for one in settings.connections}
-    return Wiring(made["store"], made["crm"], flows, connections, made["notifier"], made["erp"])
+    return Wiring(made["store"], made["crm"], flows, connections, made["notifier"], made["erp"], made["portal"])
 
 
 def budgets(settings: Settings, ledger: Ledger) -> dict[str, Budget]:
@@ -173,6 +179,10 @@ def context(
         max_failures=settings.worker.max_failures,
         notifiers={name: wired.notifiers[name] for name in settings.alerts.to},
         alerts=settings.alerts,
+        erps=wired.erps,
+        publishers=wired.portals,
+        reps={flow.name: flow for flow in settings.reps},
+        portals={portal.name: portal for portal in settings.portals},
     )
     if counted is not None:
         made.counted = counted

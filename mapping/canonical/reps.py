@@ -87,6 +87,10 @@ class RepAssignment(Canonical):
     """The lower the nearer, among reps of one role."""
     first: date | None = None
     last: date | None = None
+    instead_of: Text = ""
+    """Code of a rep whose assignments to this very subject `rep` takes over while this row counts, with their role and rank; of
+    itself such a row assigns nobody. Several count one after the other, by `first`, then `rank`.
+    """
 
     def covers(self, day: date) -> bool:
         """Whether it counts on this day."""

@@ -18,8 +18,8 @@ import pytest
 from connectors import tryton as connector
 from connectors.roles import Erp, ErpKind
 from connectors.tryton import Tryton, TrytonSettings
-from connectors.tryton.census import written_since
-from connectors.tryton.cursor import from_text, to_text
+from connectors.tryton.tables import written_since
+from connectors.walk import from_text, to_text
 from core.errors import ConfigurationProblem, NotThere, RetryLater
 from core.keys import Change, Key
 from core.secrets import SecretRef
@@ -109,7 +109,7 @@ def seen(erp: Tryton, start: dict[ErpKind, str], *wanted: Customer) -> list[ErpC
 
 def naively(office: Office, start: dict[ErpKind, str], customer: Customer) -> bool:
     """Whether the party's own times say that it changed, as a naive feed would ask."""
-    since = from_text(start["customer"]).since
+    since = from_text(start["customer"], "erp").since
     assert since is not None
     return bool(office.find("party.party", ["id", "=", customer.id], ["OR", *written_since("", since)]))
 
@@ -287,7 +287,7 @@ def test_stock_of_a_day_that_comes(erp: Tryton, start: dict[ErpKind, str], offic
     today = date.today()  # noqa: DTZ011 - the server's day, as the test's machine is the server's
     office.write("stock.move", move, planned_date=day(today.year, today.month, today.day))
     _, cursor = read(erp, "stock", start["stock"])
-    place = from_text(cursor)
+    place = from_text(cursor, "erp")
     assert place.since is not None
     later = replace(place, since=place.since + timedelta(hours=2))  # nothing was written since
     assert "WH/SKU-2" not in read(erp, "stock", to_text(later))[0]
@@ -446,10 +446,10 @@ def test_the_same_state_has_the_same_content(
 
 def test_a_session_that_ended_is_renewed_once(erp: Tryton, tryton: TrytonServer, start: dict[ErpKind, str]) -> None:
     assert any(erp.ids("product"))
-    before = erp._client._session
+    before = erp._client._session.current()
     tryton.ask("common.db.logout", [], before)
     assert any(erp.ids("product"))
-    assert erp._client._session != before
+    assert erp._client._session.current() != before
 
 
 def test_a_refused_login_pauses_the_connection(tryton: TrytonServer, monkeypatch: pytest.MonkeyPatch) -> None:

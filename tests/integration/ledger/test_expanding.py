@@ -68,7 +68,8 @@ def least(table: sa.Table, number: int, db: Database) -> dict[str, Any]:
     """A row with nothing but what the old schema insisted on. SQLite numbers rows by itself, PostgreSQL where it was told."""
     values: dict[str, Any] = {}
     for column in table.columns:
-        if column.nullable or column.server_default is not None or (db.is_sqlite and column.name == "id"):
+        numbered = db.is_sqlite and column.name == "id" and isinstance(column.type, sa.Integer)
+        if column.nullable or column.server_default is not None or numbered:
             continue
         values[column.name] = number if isinstance(column.type, sa.Integer | sa.BigInteger) else f"{number}"
         if isinstance(column.type, sa.Boolean):

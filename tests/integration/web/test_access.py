@@ -21,6 +21,7 @@ from tests import programs
 from tests.people import BASE, logged_in, nobody, somebody
 from web.access import HEADERS, LARGEST, OPEN, SECURE_COOKIE, Require, address_of, require
 from web.api.app import PREFIX
+from web.portal.app import PREFIX as PORTAL
 
 HERE = {"sec-fetch-site": "same-origin"}
 
@@ -30,11 +31,12 @@ HERE = {"sec-fetch-site": "same-origin"}
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str, Right | None]]:
     """Method, path, and the right that the route names. The API, where no session counts, has a walk of its own with tokens
-    (test_api_access.py); here it is only part of what names its right and lets nobody in.
+    (test_api_access.py); here it is only part of what names its right and lets nobody in. The portal has tokens of shops
+    (test_portal.py).
     """
     for context in iter_route_contexts(app.routes):
         path = str(context.path)
-        if path == PREFIX:
+        if path in {PREFIX, PORTAL}:
             continue
         for method in sorted(context.methods or {"GET"}):
             yield method, path, right_of(getattr(context, "dependant", None))

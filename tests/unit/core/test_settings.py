@@ -16,6 +16,7 @@ from core.settings import (
     OrderWord,
     OwnershipRules,
     PaymentWord,
+    PortalSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -35,7 +36,7 @@ def test_the_configuration_speaks_the_common_language() -> None:
 def test_the_example_is_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "orderwire.example.toml").read_text(encoding="utf-8")
     for name in re.findall(r"env:([A-Z_]+)", text):
-        monkeypatch.setenv(name, "set")
+        monkeypatch.setenv(name, "set, and as long as a secret of a portal is")
     settings = config.parse(text, wiring.kinds(), file="orderwire.example.toml").required()
     assert {one.connector for one in settings.connections} == set(wiring.CONNECTORS)
 
@@ -86,3 +87,9 @@ FORM = """\
 name = "form"
 connector = "orderform"
 """
+
+
+def test_every_key_of_a_portal_is_explained() -> None:
+    manual = (ROOT / "docs" / "portal.md").read_text(encoding="utf-8")
+    for key in PortalSettings.model_fields:
+        assert f"`{key}`" in manual, key
