@@ -48,7 +48,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
 def test_kinds_agree_with_their_models() -> None:
     for name, kind in wiring.kinds().items():
         assert get_args(kind.model.model_fields["connector"].annotation) == (name,)
-        assert kind.role in {"store", "erp", "crm", "notifier"}
+        assert kind.role in {"store", "erp", "crm", "notifier", "portal"}
 
 
 def test_every_connection_in_its_role(settings: Settings) -> None:
