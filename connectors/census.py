@@ -2,13 +2,16 @@
 
 A deleted row leaves no trace in many systems, nor does one that was given to another record: the record it left looks as before.
 So rows are counted, in parts by the id of the record they belong to; where a count changed, the records of that part are read
-again. That asks two small questions a poll while nothing happens.
+again. That asks two small questions a poll while nothing happens. A row given to a neighbour leaves the count of their part as it
+was: where rows are few, a mark of each part tells (which row belongs to whom); where they are many, the parts in which rows were
+written are read again too.
 
-What it cannot see: rows of two parts that trade places within one poll. The comparison with everything there finds them.
+What it cannot see: among many rows, some of two parts that trade places within one poll.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +51,8 @@ class Census:
     top: int
     width: int
     counts: tuple[int, ...]
+    marks: tuple[int, ...] = ()
+    """One for each part, made of its rows and whom they belong to; empty: they were too many to be read."""
 
     def part(self, owner: int) -> int:
         """In which part a record lies."""
@@ -58,12 +63,30 @@ class Census:
         first = 1 + self.width * part
         return first, None if part == len(self.counts) - 1 else first + self.width
 
-    def counting(self, top: int, owners: Iterable[int]) -> Census:
-        """The same with further rows, which belong to these."""
-        counts = list(self.counts)
-        for owner in owners:
-            counts[self.part(owner)] += 1
-        return Census(top, self.width, tuple(counts))
+    def counting(self, top: int, rows: Iterable[tuple[int, int]]) -> Census:
+        """The same with further rows: (id, whom it belongs to)."""
+        counts, marks = list(self.counts), list(self.marks)
+        for id, owner in rows:
+            part = self.part(owner)
+            counts[part] += 1
+            if marks:
+                marks[part] ^= _mark(id, owner)
+        return Census(top, self.width, tuple(counts), tuple(marks))
+
+    def other_parts(self, now: Census) -> set[int]:
+        """Parts that are not as they were."""
+        then = [self.counts, self.marks] if self.marks and now.marks else [self.counts]
+        later = [now.counts, now.marks]
+        return {
+            part
+            for before, after in zip(then, later, strict=False)
+            for part, (one, other) in enumerate(zip(before, after, strict=True))
+            if one != other
+        }
+
+
+def _mark(id: int, owner: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{id}:{owner}".encode(), digest_size=8).digest(), "big")
 
 
 class Counted(Protocol):
@@ -116,8 +139,11 @@ class Counter:
         if total == sum(old.counts) and not tables.count(self._model, moved):
             return self._with_new(old), []
         now = self._tally(Census(old.top, old.width, (0,) * len(old.counts)), total)
-        pairs = enumerate(zip(old.counts, now.counts, strict=True))
-        return self._with_new(now), [old.range(part) for part, (before, after) in pairs if before != after]
+        parts = old.other_parts(now)
+        if not (old.marks and now.marks):
+            pages = tables.listing(self._model, moved, [self._owner])
+            parts |= {old.part(owner) for page in pages for _, owner in self._rows_of(page)}
+        return self._with_new(now), [old.range(part) for part in sorted(parts)]
 
     def _take(self) -> Census:
         """Everything counted from the beginning, in parts of equal width up to twice the last record; what comes later falls into
@@ -131,7 +157,8 @@ class Counter:
         """Count the rows up to `top`: read where they are few, else asked for part by part."""
         if total <= MANY:
             pages = self._tables.listing(self._model, [["id", "<=", bare.top]], [self._owner])
-            return bare.counting(bare.top, (owner for page in pages for owner in self._owners_of(page)))
+            marked = Census(bare.top, bare.width, bare.counts, (0,) * len(bare.counts))
+            return marked.counting(bare.top, (row for page in pages for row in self._rows_of(page)))
         counts = (self._count(bare.top, *bare.range(part)) for part in range(len(bare.counts)))
         return Census(bare.top, bare.width, tuple(counts))
 
@@ -146,9 +173,9 @@ class Counter:
             if number * IDS_PER_PAGE >= MANY:
                 return self._take()
             if rows:
-                counted = counted.counting(int(rows[-1]["id"]), self._owners_of(rows))
+                counted = counted.counting(int(rows[-1]["id"]), self._rows_of(rows))
         return counted
 
-    def _owners_of(self, rows: list[Row]) -> list[int]:
-        owners = (self._tables.reference(row.get(self._owner)) for row in rows)
-        return [owner for owner in owners if owner is not None]
+    def _rows_of(self, rows: list[Row]) -> list[tuple[int, int]]:
+        found = ((int(row["id"]), self._tables.reference(row.get(self._owner))) for row in rows)
+        return [(id, owner) for id, owner in found if owner is not None]

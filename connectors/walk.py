@@ -94,7 +94,7 @@ def to_text(place: Place) -> str:
         "at": [place.stage, place.after] if place.running else None,
         "day": [place.day, place.day_before],
         "again": place.again,
-        "census": {name: [one.top, one.width, one.counts] for name, one in place.census.items()},
+        "census": {name: [one.top, one.width, one.counts, one.marks] for name, one in place.census.items()},
     })  # fmt: skip
 
 
@@ -125,8 +125,8 @@ def _place(value: Any) -> Place:
         day_before=str(value["day"][1]),
         again=tuple((_whole(first), None if last is None else _whole(last)) for first, last in value["again"]),
         census={
-            str(name): Census(_whole(top), max(1, _whole(width)), tuple(map(_whole, counts)))
-            for name, (top, width, counts) in value["census"].items()
+            str(name): Census(_whole(top), max(1, _whole(width)), tuple(map(_whole, counts)), tuple(map(_whole, marks)))
+            for name, (top, width, counts, marks) in value["census"].items()
             if counts
         },
     )

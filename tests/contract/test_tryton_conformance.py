@@ -232,7 +232,7 @@ class TestTryton(WalkedErp):
         self.world.now += timedelta(days=1)
         party = next(number for number, row in self.world.tables["party.party"].items() if row["code"] == "C3")
         self.world.create("commission.agent", party=party, type_="agent", company=1)
-        assert self.customers(erp, cursor)[0]["C3"].business == "agency"
+        assert self.customers(erp, cursor)[0]["C3"].business == "rep"
 
     def test_writing_the_same_again_is_no_other_state(self, erp: Tryton) -> None:
         key = Key("erp", "customer", "C0")
@@ -291,6 +291,25 @@ class TestTryton(WalkedErp):
         for case in ("removed", "moved", "e-mail"):
             self.world.__dict__.update(furnished().__dict__)
             self.test_what_the_partys_own_times_do_not_say(erp, case)
+
+    @pytest.mark.parametrize("many", [5_000, 3])
+    def test_a_row_given_to_a_neighbour(self, erp: Tryton, monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+        """The count of the part in which both lie is what it was."""
+        monkeypatch.setattr("connectors.census.PARTS", 2)
+        monkeypatch.setattr("connectors.census.MANY", many)
+        _, cursor = self.customers(erp, None)
+        self.world.now += timedelta(days=1)
+        parties = self.world.tables["party.party"]
+        c0, c1 = (next(id for id, row in parties.items() if row["code"] == code) for code in ("C0", "C1"))
+        census = from_text(cursor, "erp").census["commission.agent.selection"]
+        assert census.part(c0) == census.part(c1)
+        rows = self.world.tables["commission.agent.selection"].items()
+        self.world.write("commission.agent.selection", next(id for id, row in rows if row["party"] == c0), party=c1)
+        found, later = self.customers(erp, cursor)
+        assert {"C0", "C1"} <= set(found)
+        self.world.now += timedelta(days=3)
+        _, later = self.customers(erp, later)
+        assert self.customers(erp, later)[0] == {}
 
     # ------------------------------------------------------------------------------------------------- stock
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.real.installation import staff
 from tests.real.tryton_server import Installed, Office, TrytonServer, installed
 from tests.servers import ServerNotAvailable
 
@@ -28,7 +29,15 @@ def tryton(tryton_home: Installed) -> Iterator[TrytonServer]:
 
 @pytest.fixture(scope="session")
 def office(tryton: TrytonServer) -> Office:
-    """People who work in that Tryton. Codes are typed in by hand there: one that a sequence gave could not be changed."""
-    people = Office(tryton)
-    people.write("party.configuration", people.find("party.configuration")[0], party_sequence=None)
-    return people
+    """People who work in that Tryton."""
+    return staff(tryton)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long a rep travelled, also where it came too late."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, value in report.user_properties:
+                if name == "reps" and report.when == "call":
+                    terminalreporter.line(str(value) if outcome == "passed" else f"{value}  FAILED")

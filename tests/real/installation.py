@@ -141,6 +141,13 @@ def seconds_until(facts: dict[str, Callable[[], bool]], within: float, since: fl
 # -- what people do ----------------------------------------------------------------------------------------------------
 
 
+def staff(server: TrytonServer) -> Office:
+    """People who work in that Tryton. Codes are typed in by hand there: one that a sequence gave could not be changed."""
+    people = Office(server)
+    people.write("party.configuration", people.find("party.configuration")[0], party_sequence=None)
+    return people
+
+
 def hire(office: Office, code: str, name: str, phone: str) -> int:
     """A rep in Tryton: a party, and its agent, whose id this is."""
     reached = [

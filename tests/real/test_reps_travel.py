@@ -34,8 +34,9 @@ from tests.real.installation import (
     seconds_until,
     serves,
     sign_up,
+    staff,
 )
-from tests.real.tryton_server import Office, TrytonServer
+from tests.real.tryton_server import Installed, Office, TrytonServer
 from tests.repworld import DatedClock
 from tests.world import crm as stand_in
 from tests.world import wait_for
@@ -55,6 +56,18 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**ENVIRONMENT, PORTAL_SECRET: portal.SECRET}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("ORDERWIRE_CONFIG", raising=False)
+
+
+@pytest.fixture(scope="module")
+def tryton(tryton_home: Installed) -> Iterator[TrytonServer]:
+    """One of our own: whom these tests hire and sign up is not there for other tests."""
+    with TrytonServer(home=tryton_home) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def office(tryton: TrytonServer) -> Office:
+    return staff(tryton)
 
 
 @pytest.fixture
@@ -164,9 +177,8 @@ class Dated:
         self.context = wiring.context(settings, self.ledger, wired)
         self._engine = Engine(self.context, threads=2, tick=0.05, end_process=lambda _code: None)
         mine = [one for one in schedules.of(self.context) if one.name.endswith(("/erp", "/crm"))]
-        self._agenda = [
-            one.name for one in mine if one.every < schedules.COMPARE_EVERY
-        ]  # by night nothing is compared here
+        # The comparison of the night does not come again within these hours.
+        self._agenda = [one.name for one in mine if one.every < schedules.COMPARE_EVERY]
         app = create_app(WebState(self.context, Metrics(), self._engine.nudge))
         self._web = TestClient(app, base_url=BASE)
 
