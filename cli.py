@@ -25,6 +25,7 @@ from console import feeds as feed_commands
 from console import flows as flow_commands
 from console import people as people_commands
 from console import problems as problem_commands
+from console import publishing as publishing_commands
 from console import reassign as reassignments
 from console import rehearse as rehearsals
 from console import reps as rep_commands
@@ -93,6 +94,7 @@ app.add_typer(adoptions.link_app, name="link")
 app.add_typer(reviews.review_app, name="review")
 rep_commands.reps_app.command()(reassignments.reassign)
 rep_commands.reps_app.command()(reassignments.preview)
+rep_commands.reps_app.command()(publishing_commands.publish)
 app.add_typer(rep_commands.reps_app, name="reps")
 app.add_typer(runs.runs_app, name="runs")
 app.add_typer(people_commands.people_app, name="people")

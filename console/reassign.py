@@ -26,7 +26,10 @@ SHOWN: Final = 20
 
 
 def reassign(  # noqa: PLR0913 - as many as people may say
-    old: Annotated[str, typer.Option("--from", help="Code of the rep who gives away.", metavar="CODE")] = "",
+    old: Annotated[
+        str,
+        typer.Option("--from", help="Code of the rep who gives away; agency/CODE of an outside one.", metavar="CODE"),
+    ] = "",
     new: Annotated[
         str, typer.Option("--to", help="Code of the rep who takes over; agency/CODE of an outside one.")
     ] = "",
@@ -56,7 +59,9 @@ def reassign(  # noqa: PLR0913 - as many as people may say
         else:
             flow = RepDesk.of(context).flow(source)
             agency, _slash, code = new.rpartition("/")
-            wanted = work.fixed(context, flow, work.Wanted(old, code, region, day_of(on), agency))
+            old_agency, _slash, old_code = old.rpartition("/")
+            asked = work.Wanted(old_code, code, region, day_of(on), agency, old_agency)
+            wanted = work.fixed(context, flow, asked)
             run, items = _give(context, flow, wanted, dry_run=dry_run, yes=yes)
     if as_json:
         print_json(

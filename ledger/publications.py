@@ -7,10 +7,10 @@ happens: intended (its content may be made again) -> staged (it is complete, its
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -25,11 +25,15 @@ from ledger.inbox import RANK, Route
 from ledger.reprows import chunks
 
 FileState = Literal["intended", "staged", "given"]
+_BEGAN: Final = 1_577_836_800
+"""2020-01-01 in seconds: versions are seconds since then, or one more than the last where that is later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One customer at one portal. `card`: digest of the card it was made from. `version` grows with every state."""
+    """One customer at one portal. `card`: digest of the card it was made from. `told`: "" where it is not known what the portal
+    has. `version` grows with every state, also over a ledger that was set back to an older backup.
+    """
 
     portal: str
     source: str
@@ -79,13 +83,16 @@ class Publications:
             & (table.c.customer == sa.bindparam("b_customer"))
         )
         self._one = db.prepare(sa.select(table).where(one))
-        self._told = db.prepare(sa.update(table).where(one).values(told=sa.bindparam("b_told"), told_at=db.now))
+        # What was wanted meanwhile as a later version may be on its way already: then nobody knows what the portal has.
+        same = table.c.version == sa.bindparam("b_version")
+        told = sa.case((same, sa.bindparam("b_told", type_=sa.String)), else_="")
+        self._told = db.prepare(sa.update(table).where(one).values(told=told, told_at=db.now))
         insert = db.insert(table)
         changed = {name: insert.excluded[name] for name in ("wanted", "card", "gone", "wanted_at")}
         self._upsert = db.prepare(
             insert.on_conflict_do_update(
                 index_elements=["portal", "source", "customer"],
-                set_={**changed, "version": table.c.version + 1},
+                set_={**changed, "version": _later(insert.excluded.version)},
                 where=table.c.wanted != insert.excluded.wanted,
             ).returning(table.c.version)
         )
@@ -111,7 +118,8 @@ class Publications:
 
     def _want(self, connection: Connection, portal: str, source: str, wanted: Wanted, route: Route, job: Key) -> bool:
         now = self.db.micros()
-        row = {"portal": portal, "source": source, "customer": wanted.customer, "version": 1, "wanted_at": now}
+        row = {"portal": portal, "source": source, "customer": wanted.customer, "wanted_at": now}
+        row["version"] = self._moment()
         said = {"wanted": wanted.digest, "card": wanted.card, "gone": wanted.gone}
         changed = self._upsert.on(connection, {**row, **said}).first()
         if changed is None:
@@ -152,17 +160,41 @@ class Publications:
             },
         )
 
+    def telling(self, known: Publication, digest: str, *, gone: bool) -> Publication | None:
+        """The portal is about to be told this state, and until `told` nobody knows what it has. A state that is newer than the
+        wanted one is a version of its own. None: another one is wanted meanwhile.
+        """
+        version = known.version if digest == known.wanted else max(known.version + 1, self._moment())
+        query = sa.update(t.publication).where(_mine(known), t.publication.c.version == known.version)
+        values = {"told": "", "wanted": digest, "gone": gone, "version": version}
+        rows = self.db.execute(query.values(**values).returning(t.publication))
+        return _publication(rows[0]) if rows else None
+
     def told(self, publication: Publication, digest: str) -> None:
         """The portal has this state."""
         key = {"b_portal": publication.portal, "b_source": publication.source, "b_customer": publication.customer}
-        self.db.execute(self._told, {**key, "b_told": digest})
+        self.db.execute(self._told, {**key, "b_told": digest, "b_version": publication.version})
 
-    def tell_again(self, portal: str, source: str, customers: Sequence[str]) -> None:
-        """Whatever the portal was told of these customers, it is to be told anew, as a later version."""
-        table = t.publication
-        for some in chunks(customers):
-            mine = (table.c.portal == portal) & (table.c.source == source) & table.c.customer.in_(some)
-            self.db.execute(sa.update(table).where(mine).values(told="", version=table.c.version + 1))
+    def tell_again(
+        self, portal: str, source: str, customers: Sequence[str], route: Route, job: Callable[[str], Key]
+    ) -> None:
+        """Whatever the portal was told of these customers, it is to be told anew, as a later version; with their jobs, in one
+        transaction.
+        """
+        table, version = t.publication, _later(sa.literal(self._moment()))
+        mine = (table.c.portal == portal) & (table.c.source == source)
+
+        def work(connection: Connection) -> None:
+            for some in chunks(customers):
+                query = sa.update(table).where(mine, table.c.customer.in_(some))
+                connection.execute(query.values(told="", version=version))
+            for customer in customers:
+                self._job(connection, route, job(customer), customer, self.db.micros())
+
+        self.db.transact(work)
+
+    def _moment(self) -> int:
+        return int(self.db.micros() // SECOND) - _BEGAN
 
     def untold(
         self, portal: str, source: str, *, gone: bool, after: str = "", limit: int = 500
@@ -196,13 +228,18 @@ class Publications:
         row = self.db.rows(sa.select(sa.func.count().label("number"), late.label("late")).where(table.portal == portal))
         return int(row[0].number), int(row[0].late or 0)
 
-    def count_cards(self, source: str) -> int:
-        """How many customers of this ERP have a card."""
-        return int(
-            self.db.rows(
-                sa.select(sa.func.count().label("number")).select_from(t.rep_card).where(t.rep_card.c.source == source)
-            )[0].number
+    def orphans(self, portal: str, source: str, *, after: str = "", limit: int = 500) -> Sequence[Publication]:
+        """Customers whom the portal should show and who have no card any more, by customer number."""
+        table, card = t.publication.c, t.rep_card.c
+        kept = sa.select(sa.literal(1)).where(card.source == table.source, card.customer == table.customer)
+        query = sa.select(t.publication).where(
+            table.portal == portal,
+            table.source == source,
+            table.gone == sa.false(),
+            table.customer > after,
+            ~kept.exists(),
         )
+        return [_publication(row) for row in self.db.rows(query.order_by(table.customer).limit(limit))]
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -278,7 +315,7 @@ class Publications:
                 "customer": row.customer,
                 "wanted": row.digest,
                 "card": row.card,
-                "version": 1,
+                "version": self._moment(),
                 "wanted_at": now,
                 "staged": row.digest,
                 "file": file.sequence,
@@ -304,38 +341,40 @@ class Publications:
         """The file is complete where the portal does not look: from now on it is only given, never made again. Raises LeaseLost
         where somebody else has finished it meanwhile.
         """
-        query = sa.update(t.portal_file).where(_this(file), t.portal_file.c.state == "intended")
-        if not self.db.execute(query.values(state="staged", rows=rows).returning(t.portal_file.c.sequence)):
+        table = t.portal_file
+        query = sa.update(table).where(_this(file), table.c.state == "intended").values(state="staged", rows=rows)
+
+        def work(connection: Connection) -> bool:
+            mine = connection.execute(query.returning(table.c.sequence)).first() is not None
+            if mine and file.mode == "full":
+                self._drop_others(connection, file)
+            return mine
+
+        if not self.db.transact(work):
             raise LeaseLost(
                 "The job was given to another worker meanwhile. What to do: nothing, the other one carries on.",
                 detail=f"file {file.sequence} of {file.portal}",
             )
 
+    @staticmethod
+    def _drop_others(connection: Connection, file: FileRow) -> None:
+        """What a full file does not hold, the portal has no more. Who is gone is forgotten; who could not be told comes back
+        with a later file.
+        """
+        customers = file.kind == "customers"
+        table = t.publication if customers else t.portal_contact
+        others = (table.c.portal == file.portal) & (table.c.source == file.source) & (table.c.file != file.sequence)
+        if customers:
+            connection.execute(sa.update(table).where(others, table.c.gone == sa.false()).values(told=""))
+            others &= table.c.gone == sa.true()
+        connection.execute(sa.delete(table).where(others))
+
     def given(self, file: FileRow) -> None:
         """The portal has it; its rows are told. In portions, so that intake goes on meanwhile: safe to repeat."""
-        if file.mode == "full":
-            self._drop_others(file)
         for table in (t.publication, t.portal_contact):
             while self._tell_some(file, table):
                 pass
         self.db.execute(sa.update(t.portal_file).where(_this(file)).values(state="given", given_at=self.db.now))
-
-    def _drop_others(self, file: FileRow) -> None:
-        """What a full file does not hold, the portal has no more."""
-        customers = file.kind == "customers"
-        table = t.publication if customers else t.portal_contact
-        mine = (table.c.portal == file.portal) & (table.c.source == file.source)
-        here = mine & (table.c.file == file.sequence)
-        others = mine & (table.c.file != file.sequence)
-        if customers:
-            others &= table.c.gone == sa.true()
-
-        def work(connection: Connection) -> None:
-            # Done before, by a process that died in telling: what it told is not in the file any more.
-            if connection.execute(sa.select(sa.literal(1)).where(here).limit(1)).first() is not None:
-                connection.execute(sa.delete(table).where(others))
-
-        self.db.transact(work)
 
     def _tell_some(self, file: FileRow, table: sa.Table) -> bool:
         mine = (table.c.portal == file.portal) & (table.c.file == file.sequence)
@@ -368,6 +407,11 @@ def _mine(publication: Publication) -> sa.ColumnElement[bool]:
         & (table.source == publication.source)
         & (table.customer == publication.customer)
     )
+
+
+def _later(moment: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    version = t.publication.c.version
+    return sa.case((version >= moment, version + 1), else_=moment)
 
 
 def _this(file: FileRow) -> sa.ColumnElement[bool]:

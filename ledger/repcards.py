@@ -1,15 +1,15 @@
-"""What was answered for each customer, whom it concerns, and who was told."""
+"""What was answered for each customer, and whom it concerns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ledger import tables as t
 from ledger.database import Database
-from ledger.reprows import Answer, Concern, StoredCard, card_of, chunks, concerned, iso, version_name
+from ledger.reprows import Answer, Concern, StoredCard, card_of, concerned, iso, version_name
 
 
 class RepCards:
@@ -112,13 +112,18 @@ class RepCards:
             keys = ["source", "what", "code", "agency", "customer"]
             connection.execute(self.db.insert(table).on_conflict_do_nothing(index_elements=keys), rows)
 
-    def forget_card(self, source: str, customer: str) -> bool:
-        """The customer is nobody's any more (deleted, or no customer): there is no card. Whether there was one."""
+    def forget_card(self, source: str, customer: str, flows: Iterable[str] = ()) -> bool:
+        """The customer is nobody's any more (deleted, or no customer): there is no card, and it has no account for these flows.
+        Whether there was a card.
+        """
 
         def work(connection: Connection) -> bool:
-            concern, card = t.rep_concern, t.rep_card
+            concern, card, seat = t.rep_concern, t.rep_card, t.rep_seat
             mine = (concern.c.source == source) & (concern.c.customer == customer)
             connection.execute(sa.delete(concern).where(mine))
+            # Whose account it was: whoever takes the account over must not share it with somebody who is gone.
+            sat = seat.c.flow.in_(list(flows)) & (seat.c.customer == customer)
+            connection.execute(sa.delete(seat).where(sat))
             mine = (card.c.source == source) & (card.c.customer == customer)
             return connection.execute(sa.delete(card).where(mine).returning(card.c.customer)).first() is not None
 
@@ -142,48 +147,3 @@ class RepCards:
             .group_by(table.c.agency, table.c.code)
         )
         return {(row.agency, row.code): (int(row.number), row.one) for row in self.db.rows(query)}
-
-    # -- portals ---------------------------------------------------------------------------------------------------
-
-    def untold(self, portal: str, source: str, limit: int = 200) -> list[StoredCard]:
-        """Cards that this portal was not told yet, or not as they are now; the longest waiting first."""
-        card, told = t.rep_card, t.rep_told
-        joined = sa.outerjoin(
-            card,
-            told,
-            (told.c.portal == portal) & (told.c.source == card.c.source) & (told.c.customer == card.c.customer),
-        )
-        query = sa.select(card).select_from(joined).where(card.c.source == source)
-        query = query.where(told.c.digest.is_(None) | (told.c.digest != card.c.digest))
-        return [card_of(row) for row in self.db.rows(query.order_by(card.c.changed_at, card.c.customer).limit(limit))]
-
-    def told_but_gone(self, portal: str, source: str, limit: int = 200) -> list[str]:
-        """Customers whose card this portal was told, and who have none any more."""
-        card, told = t.rep_card, t.rep_told
-        there = sa.select(card.c.customer).where(card.c.source == told.c.source, card.c.customer == told.c.customer)
-        query = sa.select(told.c.customer).where(told.c.portal == portal, told.c.source == source, ~there.exists())
-        return [row.customer for row in self.db.rows(query.order_by(told.c.customer).limit(limit))]
-
-    def told(self, portal: str, source: str, digests: Mapping[str, str]) -> None:
-        """The portal has these cards now: customer -> digest; "" forgets a customer who has none any more."""
-        insert = self.db.insert(t.rep_told)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["portal", "source", "customer"],
-            set_={"digest": insert.excluded.digest, "told_at": insert.excluded.told_at},
-        )
-
-        def work(connection: Connection) -> None:
-            now = self.db.micros()
-            rows = [
-                {"portal": portal, "source": source, "customer": customer, "digest": digest, "told_at": now}
-                for customer, digest in sorted(digests.items())
-                if digest
-            ]
-            if rows:
-                connection.execute(upsert, rows)
-            gone = sorted(customer for customer, digest in digests.items() if not digest)
-            for some in chunks(gone):
-                mine = (t.rep_told.c.portal == portal) & (t.rep_told.c.source == source)
-                connection.execute(sa.delete(t.rep_told).where(mine, t.rep_told.c.customer.in_(some)))
-
-        self.db.transact(work)

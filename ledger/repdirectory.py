@@ -45,8 +45,9 @@ class RepDirectory:
         return int(rows[0].value) if rows else 0
 
     def reps(self, source: str) -> list[Entry]:
-        """All reps."""
-        query = sa.select(t.rep).where(t.rep.c.source == source).order_by(t.rep.c.agency, t.rep.c.code)
+        """All reps of whom somebody says anything."""
+        said = (t.rep.c.source == source) & ((t.rep.c.erp != "") | (t.rep.c.own != ""))
+        query = sa.select(t.rep).where(said).order_by(t.rep.c.agency, t.rep.c.code)
         return [entry_of(row, row.code, row.agency, row.owner) for row in self.db.rows(query)]
 
     def agencies(self, source: str) -> list[Entry]:
@@ -76,6 +77,16 @@ class RepDirectory:
         if origin:
             query = query.where(t.rep_assignment.c.origin == origin)
         return [assignment_of(row) for row in self.db.rows(query)]
+
+    def newest_assignments(self, source: str, about: str, limit: int) -> tuple[list[AssignmentRow], int]:
+        """The newest of what was entered, and how many there are. `about`: the code of a rep or the id of a subject; "": all."""
+        table = t.rep_assignment
+        mine = table.c.source == source
+        if about:
+            mine &= (table.c.rep == about) | (table.c.subject_id == about)
+        rows = self.db.rows(sa.select(table).where(mine).order_by(table.c.id.desc()).limit(limit))
+        count = self.db.rows(sa.select(sa.func.count().label("number")).select_from(table).where(mine))
+        return [assignment_of(row) for row in rows], int(count[0].number)
 
     # -- the directory: writing ------------------------------------------------------------------------------------
 
@@ -175,7 +186,9 @@ class RepDirectory:
         if old is not None and all(getattr(old, name) == value for name, value in values.items()):
             return False
         other = (old.own if told == "erp" else old.erp) if old is not None else ""
-        if not text and not other:
+        # Whom a rep is in the CRM was entered by people, too: it stays for the day on which the ERP has the rep again.
+        owner = more.get("owner", getattr(old, "owner", ""))
+        if not text and not other and not owner:
             connection.execute(sa.delete(table).where(where))
             return True
         values |= {"updated_at": self.db.micros(), "updated_by": by[:120]}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,6 +15,9 @@ from ledger import tables as t
 from ledger.database import SECOND, Database
 from ledger.inbox import RANK, Route
 from ledger.reprows import OrderRep, Owned, StoredCard, card_of, chunks, concerned
+
+AT_ONCE: Final = 3000
+"""Customers that are read at once."""
 
 
 class RepSync:
@@ -25,25 +29,38 @@ class RepSync:
     # -- looking again ---------------------------------------------------------------------------------------------
 
     def wake(self, source: str, routes: Sequence[Route], *, most: int = 5000) -> int:
-        """Make due every customer that a change of the directory concerns. Notes and wakes go in one transaction; how many
-        notes were done with.
+        """Make due every customer that a change of the directory concerns; how many notes were done with. A few at a time, for
+        orders write beside it; the notes go last, so a crash between wakes some of them twice and forgets nobody.
         """
         table = t.rep_touched
+        notes = self.db.rows(sa.select(table).where(table.c.source == source).order_by(table.c.id).limit(most))
+        codes: dict[str, set[str]] = {}
+        for note in notes:
+            codes.setdefault(note.what, set()).add(note.code)
+        newest = max((note.version for note in notes), default=0)
+        for customers in self._woken(source, codes):
+            self._want_all(source, self._older(source, customers, newest), routes)
 
-        def work(connection: Connection) -> int:
-            query = sa.select(table).where(table.c.source == source).order_by(table.c.id).limit(most)
-            notes = connection.execute(self.db.lock_rows(query)).fetchall()
-            codes: dict[str, set[str]] = {}
-            for note in notes:
-                codes.setdefault(note.what, set()).add(note.code)
-            newest = max((note.version for note in notes), default=0)
-            for customers in self._woken(source, codes):
-                self._want(connection, source, self._older(source, customers, newest), routes)
+        def done_with(connection: Connection) -> None:
             for some in chunks([note.id for note in notes]):
                 connection.execute(sa.delete(table).where(table.c.id.in_(some)))
-            return len(notes)
 
-        return self.db.transact(work)
+        if notes:
+            self.db.transact(done_with)
+        return len(notes)
+
+    def _want_all(self, source: str, customers: sa.Select[tuple[str]], routes: Sequence[Route]) -> None:
+        """Make all of these due, however many they are: a transaction for each page."""
+        column, card, after = customers.selected_columns[0], t.rep_card.c, ""
+        while True:
+            query = customers.where(column > after).order_by(column).limit(AT_ONCE)
+            page = [str(row[0]) for row in self.db.rows(query)]
+            if not page:
+                return
+            for some in chunks(page):
+                chosen = sa.select(card.customer).where(card.source == source, card.customer.in_(some))
+                self.db.transact(partial(self._want, source=source, customers=chosen, routes=routes))
+            after = page[-1]
 
     @staticmethod
     def _older(source: str, customers: sa.Select[tuple[str]], version: int) -> sa.Select[tuple[str]]:
@@ -69,14 +86,19 @@ class RepSync:
 
     def wake_due(self, source: str, day: date, routes: Sequence[Route]) -> int:
         """Make due every customer whose answer may be another one from this day on. How many."""
-        card = t.rep_card
+        card, count = t.rep_card, 0
+        due = (card.c.source == source) & (card.c.until != "") & (card.c.until <= day.isoformat())
 
-        def work(connection: Connection) -> int:
-            due = (card.c.source == source) & (card.c.until != "") & (card.c.until <= day.isoformat())
-            self._want(connection, source, sa.select(card.c.customer).where(due), routes)
-            return int(connection.execute(sa.update(card).where(due).values(until="")).rowcount)
+        def work(connection: Connection, some: list[str]) -> int:
+            mine = due & card.c.customer.in_(some)
+            self._want(connection, source, sa.select(card.c.customer).where(mine), routes)
+            return int(connection.execute(sa.update(card).where(mine).values(until="")).rowcount)
 
-        return self.db.transact(work)
+        # A few at a time, for orders write beside it.
+        while found := [row.customer for row in self.db.rows(sa.select(card.c.customer).where(due).limit(AT_ONCE))]:
+            for some in chunks(sorted(found)):
+                count += self.db.transact(partial(work, some=some))
+        return count
 
     def due_cards(self, source: str, day: date, limit: int = 500) -> list[StoredCard]:
         """Cards whose `until` is this day or earlier."""
@@ -223,6 +245,17 @@ class RepSync:
                 connection.execute(upsert, rows)
 
         self.db.transact(work)
+
+    def created(self, target: str, owner: str, remote_ids: Sequence[str]) -> None:
+        """These records came to be with this owner, by us. What was given away since then stays as it is noted."""
+        now = self.db.micros()
+        rows = [
+            {"target": target, "remote_id": id, "owner": owner, "before": "", "updated_at": now}
+            for id in sorted(set(remote_ids))
+        ]
+        if rows:
+            insert = self.db.insert(t.rep_owner).on_conflict_do_nothing(index_elements=["target", "remote_id"])
+            self.db.transact(lambda connection: connection.execute(insert, rows))
 
     def not_owning(self, target: str, owners: Mapping[str, Owned | None]) -> None:
         """What we were about to give away was certainly not: as it was before (None: we never gave it)."""

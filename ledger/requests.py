@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from ledger.inbox import RANK, Route
 KIND: Final = "request"
 """Of the job's record."""
 _TRIES: Final = 5
+_TOGETHER: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,22 @@ class Requests:
                 "updated_at": now,
             },
         )
+
+    def forget(self, older: timedelta) -> int:
+        """Empty text and phone of requests that were kept longer ago and are done: what was written stands in the CRM. At how
+        many. The rows stay.
+        """
+        table, job, count = t.request, t.job.c, 0
+        old = (table.c.at < self.db.micros() - int(older.total_seconds() * SECOND)) & (
+            (table.c.text != "") | (table.c.phone != "")
+        )
+        its = (job.connection == table.c.source) & (job.kind == KIND) & (job.record_id == table.c.id)
+        done = sa.select(sa.literal(1)).where(its, job.state.in_(("settled", "skipped"))).correlate(table).exists()
+        some = sa.select(table.c.id).where(old, done).limit(_TOGETHER)
+        emptied = sa.update(table).where(table.c.id.in_(some)).values(text="", phone="").returning(table.c.id)
+        while rows := self.db.execute(emptied):
+            count += len(rows)
+        return count
 
     def get(self, id: str) -> CustomerRequest | None:
         """One request."""

@@ -667,16 +667,6 @@ rep_touched = Table(
     Index("ix_rep_touched_source", "source", "id"),
 )
 
-rep_told = Table(
-    "rep_told",
-    metadata,
-    Column("portal", String(32), primary_key=True),
-    Column("source", String(32), primary_key=True),
-    Column("customer", String(200), primary_key=True),
-    Column("digest", String(64), nullable=False, server_default=""),
-    Column("told_at", Micros, nullable=False),
-)
-
 rep_seat = Table(
     "rep_seat",
     metadata,

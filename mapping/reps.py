@@ -63,8 +63,11 @@ class Directory:
         return self._entered.get((subject, subject_id), ())
 
     def absences_of(self, rep: SalesRep) -> Sequence[Absence]:
-        """All absences of a rep."""
-        return self._away.get((rep.agency, rep.code), ())
+        """All absences of a rep. One without an agency is of whom the code alone names."""
+        own = self._away.get((rep.agency, rep.code), [])
+        if rep.agency and ("", rep.code) in self._away and self.named(rep.code) == rep:
+            return [*own, *self._away["", rep.code]]
+        return own
 
     def deputy(self, rep: SalesRep, absence: Absence) -> SalesRep | None:
         """Who stands in: of the rep's own agency, else by the code alone."""
@@ -167,6 +170,29 @@ def concerned(directory: Directory, customer: ErpCustomer) -> frozenset[tuple[st
     return frozenset(seen)
 
 
+def holders(directory: Directory, customer: ErpCustomer, day: date) -> tuple[frozenset[tuple[str, str]], date | None]:
+    """(agency, code) of everybody who is assigned to this customer, a ship-to of it, its territory or the team on that day or
+    later, after what was taken over by then; and the first later day on which this may be another answer. A code that nobody has
+    stands here with the agency it was assigned with.
+    """
+    found: set[tuple[str, str]] = set()
+    edges: set[date] = set()
+    for way in ("", *(one.number for one in customer.ship_tos)):
+        for _, _, assignments in _levels(directory, customer, way):
+            for one in assignments:
+                edges |= {edge for edge in (one.first, _after(one.last)) if edge is not None and edge > day}
+                if one.instead_of or (one.last is not None and one.last < day):
+                    continue
+                code, agency = holder(one, assignments, max(day, one.first) if one.first is not None else day)
+                rep = directory.named(code, agency)
+                found.add((rep.agency, rep.code) if rep is not None else (agency, code))
+    return frozenset(found), min(edges, default=None)
+
+
+def _after(last: date | None) -> date | None:
+    return last + _DAY if last is not None and last < date.max else None
+
+
 def holder(one: RepAssignment, beside: Sequence[RepAssignment], day: date) -> tuple[str, str]:
     """Code and agency of whose this assignment is on that day, after what was taken over. `beside`: all of the same subject."""
     counting = sorted((other for other in beside if other.instead_of and other.covers(day)), key=_taking_over)
@@ -263,8 +289,7 @@ class _Resolving:
         return max(today, key=lambda one: (one.first, one.last is None, one.last or date.max, one.deputy), default=None)
 
     def _may_change(self, first: date | None, last: date | None) -> None:
-        after = last + _DAY if last is not None and last < date.max else None
-        for edge in (first, after):
+        for edge in (first, _after(last)):
             if edge is not None and edge > self.day and (self.until is None or edge < self.until):
                 self.until = edge
 

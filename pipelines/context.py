@@ -53,6 +53,11 @@ class Context:
     def __post_init__(self) -> None:
         self.books = Books(self.ledger)
 
+    @property
+    def every_flow(self) -> Mapping[str, FlowSettings | RepFlowSettings]:
+        """Of orders and of sales reps, by name: no name is given twice."""
+        return {**self.flows, **self.reps}
+
     def routes(self, key: Key) -> Sequence[Route]:
         """The flows that want this record: orders, and deliveries that could not be understood."""
         if key.kind in REP_KINDS:

@@ -103,7 +103,9 @@ class Desk:
     @classmethod
     def of(cls, context: Context, audit: Notes, bell: Callable[[], object]) -> Self:
         """Over what a process has."""
-        return cls(context.ledger, audit, bell=bell, connections=context.connections.keys(), flows=context.flows.keys())
+        return cls(
+            context.ledger, audit, bell=bell, connections=context.connections.keys(), flows=context.every_flow.keys()
+        )
 
     # -- one job ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from pipelines.context import Context
 from pipelines.customers import KIND, identity_keys
 from pipelines.identities import accounts_of
 from pipelines.repowners import name_of
+from pipelines.run import Run
 
 LEVELS = {"ship_to": "ship_to", "customer": "customer", "region": "region", "team": "team"}
 
@@ -37,6 +39,12 @@ def keep(context: Context, key: Key, rep: OrderRep) -> None:
         context.ledger.reps.put_order(key.connection, key.id, rep)
 
 
+def given(run: Run, owner: str, records: Sequence[str]) -> None:
+    """What this order created belongs to whom we said, and not to somebody's choice: it follows when the rep changes."""
+    if owner and records and not run.rehearsed:
+        run.ledger.reps.created(run.to, owner, records)
+
+
 @dataclass(frozen=True, slots=True)
 class _Asking:
     context: Context
@@ -46,7 +54,11 @@ class _Asking:
     order: SalesOrder
 
     def answer(self) -> OrderRep | None:
-        book, placed_by = self.context.books.get(self.reps.source), self.order.placed_by
+        placed_by = self.order.placed_by
+        try:
+            book = self.context.books.get(self.reps.source)
+        except Held as error:  # its customers are held for it, with what to do; an order never is
+            return self._default(error.message.partition(" What to do:")[0])
         placer = book.directory.named(placed_by) if placed_by else None
         if placed_by and placer is None:
             # No rep: a name of the owners table, or one that nobody knows and the flow's own words hold.

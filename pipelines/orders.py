@@ -46,6 +46,9 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
         raise
     if rep is not None and not run.rehearsed and (ensured.created or "owner" not in ownership_of(run.flow).keep):
         orderreps.keep(run.context, order.key, rep)
+    if rep is not None:
+        made = [customer.account] * ("account" in customer.made) + [customer.contact] * ("contact" in customer.made)
+        orderreps.given(run, words.owner, [*made, *([ensured.ref.id] if ensured.created else [])])
     invoices.ensure(run, order, refs, ensured)
     return Outcome("settled", number=order.number, amount=str(order.total), currency=order.currency)
 

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from pydantic import ValidationError
+
 from connectors.roles import CardPortal, FilePortal, Portal, PortalFile, Publication, RepContact
 from core.errors import Ambiguous, Held, RetryLater
 from core.keys import Key
@@ -104,7 +106,14 @@ def _job(context: Context, flow: RepFlowSettings, portal: str, customer: str) ->
 
 
 def _publication(flow: RepFlowSettings, customer: ErpCustomer, stored: StoredCard) -> Publication:
-    return Publication(flow.source, customer, Card.model_validate_json(stored.card))
+    try:
+        return Publication(flow.source, customer, Card.model_validate_json(stored.card))
+    except ValidationError:
+        raise Held(
+            f"The card that is kept of customer {stored.customer} cannot be read. What to do: retry the customer's own job, "
+            "which makes it anew, then this one.",
+            error_class="validation/value",
+        ) from None
 
 
 def _gone(flow: RepFlowSettings, customer: str) -> Publication:
@@ -129,6 +138,17 @@ def look_over(context: Context, flow: RepFlowSettings, name: str) -> int:
             customer = _customer(context, flow, stored.customer)
             if customer is not None:
                 count += _quiet(lambda c=customer, s=stored: _want(context, flow, portal, c, s))  # type: ignore[misc]
+    return count + _look_for_gone(context, flow, name)
+
+
+def _look_for_gone(context: Context, flow: RepFlowSettings, name: str) -> int:
+    """Customers who went while the portal was not in the flow."""
+    count, after, book = 0, "", context.ledger.publications
+    while rows := book.orphans(name, flow.source, after=after, limit=PAGE):
+        for row in rows:
+            nobody = Wanted(row.customer, "gone", gone=True)
+            count += book.want(name, flow.source, nobody, _route(flow, name), _job(context, flow, name, row.customer))
+        after = rows[-1].customer
     return count
 
 
@@ -142,9 +162,10 @@ def publish_all(context: Context, flow: RepFlowSettings, name: str, *, confirmed
         context.ledger.publications.want_job(_route(flow, name), Key(name, FILES, flow.source))
         return
     for cards in _pages(context, flow):
-        context.ledger.publications.tell_again(name, flow.source, [card.customer for card in cards])
-        for card in cards:
-            context.ledger.publications.want_job(_route(flow, name), Key(name, CARD, card.customer))
+        customers = [card.customer for card in cards]
+        context.ledger.publications.tell_again(
+            name, flow.source, customers, _route(flow, name), lambda customer: Key(name, CARD, customer)
+        )
     look_over(context, flow, name)
 
 
@@ -192,14 +213,21 @@ def publish_card(run: RepRun) -> Outcome:
         return _outcome(number, f"{name} has nothing to be told of this customer.")
     publication = _present(run, row)
     digest = "gone" if publication.gone else portal.digest(publication)
-    if digest == row.told or (publication.gone and not row.told):
-        run.ledger.publications.told(row, digest)
+    if digest == row.told:
         return _outcome(number, f"{name} has this card already.")
     if run.rehearsed:
         return _rehearsed(run, number)
-    id = hashlib.blake2b(f"{name}\x1f{row.source}\x1f{number}\x1f{digest}\x1f{row.version}".encode(), digest_size=16)
+    told = run.ledger.publications.telling(row, digest, gone=publication.gone)
+    if told is None:
+        raise RetryLater(
+            "Another card is wanted meanwhile. What to do: nothing, it is told by itself.",
+            seconds=1.0,
+            cause="busy",
+            burns_attempt=False,
+        )
+    id = hashlib.blake2b(f"{name}\x1f{row.source}\x1f{number}\x1f{digest}\x1f{told.version}".encode(), digest_size=16)
     try:
-        portal.publish(publication, id=f"card_{id.hexdigest()}", version=row.version)
+        portal.publish(publication, id=f"card_{id.hexdigest()}", version=told.version)
     except Ambiguous as error:
         # A state is told, not an event: telling it once more is harmless, and its id says that it is the same.
         raise RetryLater(
@@ -210,7 +238,7 @@ def publish_card(run: RepRun) -> Outcome:
             cause="timeout/transient",
             detail=error.detail,
         ) from error
-    run.ledger.publications.told(row, digest)
+    run.ledger.publications.told(told, digest)
     return _outcome(number, f"{name} was told" + (" that the card is gone." if publication.gone else "."))
 
 
@@ -264,7 +292,7 @@ class _Files:
         self.run = run
         self.portal = portal
         self.book = run.ledger.publications
-        self.left_out: list[str] = []
+        self.left_out: dict[str, None] = {}
 
     def bring_up_to_date(self) -> list[str]:
         """What was given, in words."""
@@ -279,7 +307,7 @@ class _Files:
         if self._asked() == "contacts":
             done += self._contacts("full")
             self.run.ledger.cursors.set(_full(name), "")
-        if self.book.untold(name, source, gone=False, limit=1):
+        if any(self._fit(page) for page in self._untold()):
             self._rest()
             done.append(self._finished("customers", "net"))
         for row in iter(lambda: self.book.untold(name, source, gone=True, limit=PAGE), []):
@@ -288,7 +316,7 @@ class _Files:
         done += self._contacts("net")
         if self.left_out:
             self.run.warn(
-                f"{len(self.left_out)} customers are not in the file: {', '.join(self.left_out[:5])}. "
+                f"{len(self.left_out)} customers are not in the file: {', '.join(list(self.left_out)[:5])}. "
                 "What to do: see their own jobs.",
                 "left out of a file",
             )
@@ -310,13 +338,13 @@ class _Files:
     def _require_whole(self, *, forced: bool) -> None:
         """A full file takes out of the portal whom it does not hold."""
         shown, _ = self.book.counts(self.portal.name)
-        cards = self.book.count_cards(self.run.flow.source)
+        cards = sum(len(self._fit(page)) for page in self._all())
         if not forced and cards < shown * (1 - SHRINKS):
             self.run.ledger.cursors.set(_full(self.portal.name), "")  # what changes goes on meanwhile
             raise Held(
                 f"A full file for {self.portal.name} would hold {cards} customers, and {shown} are shown there: the others would "
-                "vanish from it. What to do: see whether the ERP's customers have all been read; if it is meant, ask for the "
-                "full file once more and confirm it.",
+                "vanish from it. What to do: see whether the ERP's customers have all been read; if it is meant, "
+                f"`orderwire reps publish {self.portal.name} --confirm`.",
                 error_class="validation/value",
             )
 
@@ -359,15 +387,20 @@ class _Files:
     ) -> Iterator[Publication]:
         """Each page is written down as being in the file, and handed on to it."""
         for page in pages:
-            rows = []
-            for customer, stored in page:
-                publication = _publication(self.run.flow, customer, stored)
-                try:
-                    rows.append((publication, Wanted(customer.number, self.portal.digest(publication), stored.digest)))
-                except Held:
-                    self.left_out.append(customer.number)
+            rows = self._fit(page)
             self.book.gather(file, [wanted for _, wanted in rows])
             yield from (publication for publication, _ in rows)
+
+    def _fit(self, page: Sequence[tuple[ErpCustomer, StoredCard]]) -> list[tuple[Publication, Wanted]]:
+        """Those that can be told as they are."""
+        rows = []
+        for customer, stored in page:
+            try:
+                publication = _publication(self.run.flow, customer, stored)
+                rows.append((publication, Wanted(customer.number, self.portal.digest(publication), stored.digest)))
+            except Held:
+                self.left_out[customer.number] = None
+        return rows
 
     def _all(self) -> Iterator[list[tuple[ErpCustomer, StoredCard]]]:
         for cards in _pages(self.run.context, self.run.flow):
@@ -385,7 +418,7 @@ class _Files:
         for stored in cards:
             customer = _customer(self.run.context, self.run.flow, stored.customer)
             if customer is None:
-                self.left_out.append(stored.customer)
+                self.left_out[stored.customer] = None
             elif stored.card:
                 found.append((customer, stored))
         return found

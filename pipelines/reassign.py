@@ -47,11 +47,15 @@ class Wanted:
     """With everything below it; "": everywhere, the team included."""
     day: date | None = None
     new_agency: str = ""
+    old_agency: str = ""
 
     def options(self) -> dict[str, Any]:
         """As a run keeps it."""
         day = self.day.isoformat() if self.day else ""
-        kept = {"from": self.old, "to": self.new, "agency": self.new_agency, "region": self.region, "on": day}
+        kept = {
+            "from": self.old, "from_agency": self.old_agency, "to": self.new, "agency": self.new_agency, "region": self.region,
+            "on": day,
+        }  # fmt: skip
         return {name: value for name, value in kept.items() if value}
 
 
@@ -64,6 +68,7 @@ def wanted_of(options: Mapping[str, Any]) -> Wanted:
         str(options.get("region") or ""),
         date.fromisoformat(day) if day else None,
         str(options.get("agency") or ""),
+        str(options.get("from_agency") or ""),
     )
 
 
@@ -98,14 +103,17 @@ def fixed(context: Context, flow: RepFlowSettings, wanted: Wanted) -> Wanted:
         raise Refused(f"{day} is over. What to do: choose today or a later day.")
     if not _works(directory, new, day):
         raise Refused(f"{wanted.new} is not there on {day}. What to do: choose somebody else, or another day.")
-    old = directory.named(wanted.old)
-    if wanted.old == wanted.new or old == new:
+    old = directory.named(wanted.old, wanted.old_agency)
+    namesakes = sorted(f"{rep.agency}/{rep.code}" for rep in directory.reps if rep.code == wanted.old)
+    if old is None and namesakes:
+        raise Refused(f"{wanted.old} is not one rep's code. What to do: give one of {', '.join(namesakes)}.")
+    if old == new:
         raise Refused("Both are the same rep. What to do: choose another one.")
     if old is None and not context.ledger.reps.concerned_by(flow.source, wanted.old):
         raise Refused(f"Nobody has the code {wanted.old}, and nothing is theirs. What to do: look at the code.")
     if wanted.region and wanted.region not in {region.key.id for region in directory.regions}:
         raise Refused(f"There is no region {wanted.region}. What to do: choose one of the directory.")
-    return Wanted(wanted.old, wanted.new, wanted.region, day, new.agency)
+    return Wanted(wanted.old, wanted.new, wanted.region, day, new.agency, old.agency if old is not None else "")
 
 
 def _works(directory: Directory, rep: SalesRep, day: date) -> bool:
@@ -123,6 +131,7 @@ class Parts:
     def __init__(self, context: Context, flow: RepFlowSettings, wanted: Wanted) -> None:
         self.context, self.flow, self.wanted = context, flow, wanted
         self.directory = context.books.get(flow.source).directory
+        self.old = self.directory.named(wanted.old, wanted.old_agency)
         self.day = wanted.day or day_in(context, flow.zone)
         self.inside = _below(self.directory, wanted.region)
         self.customers = context.ledger.reps.concerned_by(flow.source, wanted.old)
@@ -171,7 +180,9 @@ class Parts:
         if one.instead_of or (one.last is not None and one.last < self.day):
             return False
         day = max(self.day, one.first) if one.first is not None else self.day
-        return holder(one, beside, day)[0] == self.wanted.old
+        code, agency = holder(one, beside, day)
+        # Another firm may have a rep of the same code.
+        return code == self.wanted.old and self.directory.named(code, agency) == self.old
 
     def _is_inside(self, region: str) -> bool:
         return not self.wanted.region or region in self.inside
@@ -210,8 +221,11 @@ def look(
         found = list(parts.of_customer(number))
         orders = open_orders(context, flow, number) if found else None
         items += [_planned(part, orders if place == 0 else None) for place, part in enumerate(found)]
-    items += [Item(f"customer/{number}", UNREADABLE, number[:120], reason=_HELD) for number in parts.unreadable]
-    return items
+    return items + _unreadable(parts)
+
+
+def _unreadable(parts: Parts) -> list[Item]:
+    return [Item(f"customer/{number}"[:320], UNREADABLE, number[:120], reason=_HELD) for number in parts.unreadable]
 
 
 _HELD: Final = "It cannot be read. What to do: see its job."
@@ -287,6 +301,7 @@ def reassign(
     progress(total, total)
     items = [Item(f"{kind}/{id}"[:320], GIVEN, id[:120]) for kind, id in sorted(there)]
     items += [Item(part.key, GIVEN, _number(part), reason=part.name) for part in rest]
+    items += _unreadable(parts)
     return items
 
 

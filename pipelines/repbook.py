@@ -149,9 +149,9 @@ def concerns_of(book: Book, customer: ErpCustomer) -> set[Concern]:
     places = {customer.region, *(one.region for one in customer.ship_tos)} - {""}
     for place in places:
         found.add(Concern("region", place))
-        found |= {
-            Concern("region", region.key.id) for _, regions in book.directory.regions_of(place) for region in regions
-        }
+        around = [region for _, regions in book.directory.regions_of(place) for region in regions]
+        # The one above as well, also before the directory has it: when it comes, it may serve.
+        found |= {Concern("region", id) for region in around for id in (region.key.id, region.parent) if id}
     return found
 
 

@@ -65,7 +65,8 @@ class _Checking:
         self.owners = owners
         self.book: Book = book(ledger, flow.source)
         self.directory = self.book.directory
-        self.assigned = ledger.reps.concerned_codes(flow.source)
+        self.concerned = ledger.reps.concerned_codes(flow.source)
+        self.held: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.nobodys: list[str] = []
         self.shown: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.regions: dict[str, list[str]] = defaultdict(list)
@@ -97,11 +98,16 @@ class _Checking:
             self.nobodys.append(card.customer)
         for one in resolution.get("reps", ()):
             self.shown[one["agency"], one["code"]].append(card.customer)
+        for agency, code in resolution.get("assigned", ()):
+            self.held[agency, code].append(card.customer)
         if card.region:
             self.regions[card.region].append(card.customer)
 
     def _codes(self) -> Iterator[Complaint]:
-        for (agency, code), (count, example) in sorted(self.assigned.items()):
+        deputies = {one.deputy for one in self.directory.absences}
+        asked = {mine: (len(customers), customers[0]) for mine, customers in self.held.items()}
+        asked |= {mine: found for mine, found in self.concerned.items() if mine[1] in deputies and mine not in asked}
+        for (agency, code), (count, example) in sorted(asked.items()):
             if self.directory.named(code, agency) is None:
                 yield Complaint(
                     "code without a person",
@@ -128,7 +134,8 @@ class _Checking:
     def _person(self, rep: SalesRep) -> Iterator[Complaint]:
         mine = (rep.agency, rep.code)
         name = f"{rep.code} {rep.name}".strip()
-        count, example = self.assigned.get(mine, (0, ""))
+        count, _one = self.concerned.get(mine, (0, ""))
+        held = self.held.get(mine, [])
         today = [one for one in self.directory.absences_of(rep) if one.covers(self.day)]
         if not rep.active and (customers := self.shown.get(mine)):
             yield _of(
@@ -138,23 +145,23 @@ class _Checking:
                 "see the jobs of these customers: `orderwire jobs list --state held`",
                 customers,
             )
-        if not rep.active and count and not any(one.deputy for one in today):
+        if not rep.active and held and not any(one.deputy for one in today):
             yield Complaint(
                 "departed rep still assigned",
                 rep.code,
-                f"{name} has left, is still assigned to {_customers(count)} (or their region), and nobody stands in.",
+                f"{name} has left, is still assigned to {_customers(len(held))} (or their region), and nobody stands in.",
                 f"`orderwire reps reassign --from {rep.code} --to CODE`, or name a deputy on the reps page",
-                count,
-                (example,),
+                len(held),
+                tuple(held[:EXAMPLES]),
             )
         if rep.active and today and not any(one.deputy for one in today):
             yield Complaint(
                 "away without a deputy",
                 rep.code,
-                f"{name} is away and nobody stands in: whoever is next serves {_customers(count)}.",
+                f"{name} is away and nobody stands in: whoever is next serves {_customers(len(held))}.",
                 "name a deputy on the reps page",
-                count,
-                (example,) if example else (),
+                len(held),
+                tuple(held[:EXAMPLES]),
             )
         if rep.active and not count:
             yield Complaint(

@@ -175,8 +175,10 @@ def _write(run: RepRun, crm: Owning, records: Sequence[OwnedRecord], before: dic
         try:
             with run.lane(record.kind):
                 written = crm.assign_owner(record, wanted)
-        except (Ambiguous, LeaseLost) as error:
             open_marks.pop(record.ref.id)
+            run.judge(written.differences)
+        except (Ambiguous, LeaseLost) as error:
+            open_marks.pop(record.ref.id, None)
             run.ledger.reps.not_owning(run.to, {id: before.get(id) for id in open_marks})
             if isinstance(error, Ambiguous):
                 raise _after(run, error) from error
@@ -184,8 +186,6 @@ def _write(run: RepRun, crm: Owning, records: Sequence[OwnedRecord], before: dic
         except OrderwireError:
             run.ledger.reps.not_owning(run.to, {id: before.get(id) for id in open_marks})
             raise
-        open_marks.pop(record.ref.id)
-        run.judge(written.differences)
 
 
 def _now_ours(record: OwnedRecord, ours: Owned | None) -> str:

@@ -17,7 +17,7 @@ from ledger.jobs import Outcome
 from ledger.reps import Answer
 from mapping.canonical import ErpCustomer
 from mapping.cards import card_of
-from mapping.reps import Resolution, resolve
+from mapping.reps import Resolution, holders, resolve
 from pipelines import publishing, repowners
 from pipelines.context import Context
 from pipelines.repbook import Book, concerns_of, facts_of, told
@@ -80,7 +80,7 @@ def _customer(run: RepRun, record: Record) -> Outcome:
     number = record.key.id
     if record.deleted or record.raw is None:
         _not_an_agency(run, number)
-        had = run.ledger.reps.forget_card(run.source, number)
+        had = _forget(run, number)
         publishing.gone(run.context, run.flow, number)
         return _settled(
             record, f"{run.source} has this customer no more" + ("; its card is gone." if had else "; it had no card.")
@@ -114,12 +114,14 @@ def kept(run: RepRun, customer: ErpCustomer) -> tuple[Book, Resolution]:
         resolution = resolve(book.directory, customer, day)
         card = card_of(resolution, book.directory, customer, day).model_dump_json()
         primary = resolution.primary
+        assigned, turns = holders(book.directory, customer, day)
+        facts = {**told(resolution), "active": customer.active, "assigned": sorted(map(list, assigned))}
         answer = Answer(
             card=card,
             digest=content_hash(card.encode()),
             seen_on=day,
-            until=resolution.until,
-            resolution=json.dumps({**told(resolution), "active": customer.active}, ensure_ascii=False, sort_keys=True),
+            until=min((one for one in (resolution.until, turns) if one is not None), default=None),
+            resolution=json.dumps(facts, ensure_ascii=False, sort_keys=True),
             name=customer.name,
             region=customer.region,
             rep=primary.rep.code if primary else "",
@@ -139,12 +141,19 @@ def kept(run: RepRun, customer: ErpCustomer) -> tuple[Book, Resolution]:
 def _agency(run: RepRun, record: Record, customer: ErpCustomer) -> Outcome:
     """A business of the ERP that sells: it is nobody's customer."""
     own = customer.business == "own"
+    if customer.business == "rep":
+        _not_an_agency(run, customer.number)
     facts: dict[str, Any] = {"name": customer.name, "business": customer.number, "own": own}
-    run.ledger.reps.put_agency(run.source, customer.number, facts, told="erp", by=run.source)
-    run.ledger.reps.forget_card(run.source, customer.number)
+    if customer.business != "rep":
+        run.ledger.reps.put_agency(run.source, customer.number, facts, told="erp", by=run.source)
+    _forget(run, customer.number)
     publishing.gone(run.context, run.flow, customer.number)
-    what = "the own company" if own else "an outside firm that sells"
+    what = {"own": "the own company", "rep": "a rep"}.get(customer.business, "an outside firm that sells")
     return _settled(record, f"{customer.name or customer.number} is {what}, not a customer: it has no card.")
+
+
+def _forget(run: RepRun, number: str) -> bool:
+    return run.ledger.reps.forget_card(run.source, number, [route.flow for route in run.context.rep_routes(run.source)])
 
 
 def _not_an_agency(run: RepRun, number: str) -> None:

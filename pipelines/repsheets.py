@@ -39,6 +39,10 @@ SUBJECTS: Final = ("ship_to", "customer", "region", "team")
 YES: Final = frozenset({"yes", "y", "true", "1", "x", "ja", "sì", "si", "oui"})
 NO: Final = frozenset({"no", "n", "false", "0", "nein", "non"})
 ORIGIN: Final = "csv"
+LONGEST: Final[Mapping[str, int]] = {
+    "code": 80, "agency": 80, "rep": 80, "deputy": 80, "instead_of": 80, "role": 40, "owner": 120, "subject_id": 200,
+}  # fmt: skip
+"""Characters that the ledger has room for."""
 
 
 @dataclass(slots=True)
@@ -111,6 +115,7 @@ def take_in(
     }
     for line in lines:
         try:
+            _bounded(line)
             write = taking[table](line)
         except ValueError as error:
             done.bad.append((line.number, str(error)))
@@ -140,7 +145,8 @@ class _Reps:
         self.known = {(entry.agency, entry.code): entry for entry in ledger.reps.reps(source)}
 
     def line(self, line: Line) -> Callable[[], bool]:
-        code, agency = _needed(line, "code"), line.get("agency")
+        code = _needed(line, "code")
+        agency = line.get("agency") if "agency" in line.cells else self._only_agency(code)
         entry = self.known.get((agency, code)) or Entry(self.source, code, agency)
         said: dict[str, Any] = dict(entry.own)
         for name in ("name", "title", "email", "phone", "mobile", "photo"):
@@ -158,6 +164,13 @@ class _Reps:
         owner = line.get("owner") if "owner" in line.cells else None
         own = said if said or owner or not entry.erp else None
         return lambda: self.ledger.reps.put_rep(self.source, code, own, agency=agency, owner=owner, by=self.by)
+
+    def _only_agency(self, code: str) -> str:
+        """A table without that column means the rep who is there, not a namesake of the own company."""
+        found = {agency for agency, known in self.known if known == code}
+        if len(found) > 1 and "" not in found:
+            raise ValueError(f"Several agencies have a rep {code}. What to do: add the column agency.")
+        return found.pop() if len(found) == 1 else ""
 
 
 class _Agencies:
@@ -222,7 +235,7 @@ class _Assignments:
         if first is not None and last is not None and last < first:
             raise ValueError(f"{last} is before {first}. What to do: look at the two days.")
         rank = line.get("rank") or "0"
-        if not rank.lstrip("-").isdecimal() or len(rank) > 6:
+        if not rank.removeprefix("-").isdecimal() or len(rank) > 6:
             raise ValueError(f"{rank} is no rank. What to do: write a whole number, 0 for the first.")
         row = AssignmentRow(
             subject,
@@ -264,12 +277,18 @@ def _say(said: dict[str, Any], entry: Entry, name: str, value: Any, *, told: boo
         said[name] = value
 
 
+def _bounded(line: Line) -> None:
+    for name, text in line.cells.items():
+        if "\x00" in text:
+            raise ValueError(f"{name} has a character that no text has. What to do: type the cell again.")
+        if len(text.strip()) > LONGEST.get(name, 500):
+            raise ValueError(f"{name} has more than {LONGEST.get(name, 500)} characters. What to do: shorten it.")
+
+
 def _needed(line: Line, name: str) -> str:
     value = line.get(name)
     if not value:
         raise ValueError(f"{name} is missing. What to do: fill the cell.")
-    if len(value) > 80:
-        raise ValueError(f"{name} has more than 80 characters. What to do: shorten it.")
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal
 
 from connectors.roles import CustomerNote, Noting
@@ -23,6 +24,9 @@ from pipelines.context import Context
 from pipelines.reprun import RepRun
 from pipelines.standing import UNTIL_LIVE
 
+KEPT: Final = timedelta(days=90)
+"""How long a request's text and phone number stay in the ledger once it is in the CRM."""
+FORGET_EVERY: Final = 86_400.0
 RequestKind = Literal["call", "write"]
 LIMITS: Final = Limits(most=5, within=3600.0, same_within=600.0)
 """Of one customer. A second press of the button is no second request."""
@@ -65,6 +69,11 @@ def take(context: Context, source: str, customer: str, kind: RequestKind, text: 
     if kept.what == "limited":
         return Taken("limited", "You have sent several requests already. Please try again later.", wait=kept.wait)
     return Taken("taken" if kept.what == "new" else "again", "Your request has been received.", kept.id)
+
+
+def forget(context: Context) -> int:
+    """Empty what customers wrote long ago and has reached whom it was for. At how many requests."""
+    return context.ledger.requests.forget(KEPT)
 
 
 def _flow_of(context: Context, source: str) -> RepFlowSettings | None:

@@ -20,6 +20,7 @@ from pipelines import (
     publishing,
     reconcile,
     reps,
+    requests,
     spells,
     telling,
     webhooks,
@@ -102,6 +103,8 @@ def _of_reps(context: Context, stopping: Callable[[], bool]) -> Iterator[Schedul
             yield Scheduled(f"poll/{source}", min(polls), _poll_erp(context, source, stopping), source)
             yield Scheduled(f"compare/{source}", COMPARE_EVERY, _compare_erp(context, source), source)
         yield Scheduled(f"reps/{source}", REPS_EVERY, _look_again(context, source))
+    if context.reps:
+        yield Scheduled("requests", requests.FORGET_EVERY, lambda: requests.forget(context))
     for flow in context.reps.values():
         for name in flow.portals:
             yield Scheduled(f"publish/{name}", publishing.EVERY, _look_over(context, flow, name))

@@ -7,6 +7,7 @@ what is not aside any more was given, also when the portal has taken it since.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -147,5 +148,8 @@ def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network shares keep entries without being asked
+            raise
     finally:
         os.close(handle)

@@ -94,6 +94,9 @@ class KommercePortal:
         )
 
     def release(self, file: PortalFile) -> bool:
+        last, _ = self._folder.last()
+        if file.sequence >= last:  # also where the ledger is set back to the moment before, it is not made again
+            self._folder.note(file.sequence, f"{file.mark} given")
         return self._folder.give(str(self.named(file)))
 
     def named(self, file: PortalFile) -> FileName:

@@ -123,8 +123,10 @@ class ErpCustomer(Canonical):
     key: Key
     """`erp/customer/10017`; the id is the customer number people use."""
     name: Text = ""
-    business: Literal["customer", "own", "agency"] = "customer"
-    """own, agency: the ERP's entry for a firm that sells; it is nobody's customer and counts in no totals."""
+    business: Literal["customer", "own", "agency", "rep"] = "customer"
+    """own, agency: the ERP's entry for a firm that sells; rep: for a person who does. They are nobody's customers and count in
+    no totals.
+    """
     active: bool = True
     email: Text = ""
     phone: Text = ""

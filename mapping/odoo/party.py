@@ -22,9 +22,9 @@ from mapping.odoo.wire import (
     text,
 )
 
-Business = Literal["customer", "own", "agency"]
-_BUSINESS: Final[dict[str, Business]] = {"own": "own", "user": "agency"}
-"""What the connector found out about a contact (`_is`) -> what it is to us. That of a user is nobody's customer."""
+Business = Literal["customer", "own", "rep"]
+_BUSINESS: Final[dict[str, Business]] = {"own": "own", "user": "rep"}
+"""What the connector found out about a contact (`_is`) -> what it is to us. That of a user is a person, not a firm."""
 NO_VAT: Final = "/"
 """What Odoo keeps as the VAT number of somebody who has none."""
 

@@ -8,9 +8,10 @@ from typing import Final, Literal
 from mapping.canonical import Address, ErpCustomer, Key, RepAssignment, SalesRep, ShipTo
 from mapping.tryton.wire import Raw, code_of, day, fault, flag, many, newest, one, rep_code, same, text
 
-Business = Literal["customer", "own", "agency"]
-_BUSINESS: Final[dict[str, Business]] = {"own": "own", "agent": "agency"}
-"""What the connector found out about a party (`_is`) -> what it is to us. An agent's own party is a firm that sells."""
+Business = Literal["customer", "own", "rep"]
+_BUSINESS: Final[dict[str, Business]] = {"own": "own", "agent": "rep"}
+"""What the connector found out about a party (`_is`) -> what it is to us. An agent is a rep, whose code is the party's own;
+Tryton does not say of which firm."""
 _FIRST: Final = -(2**31)
 
 

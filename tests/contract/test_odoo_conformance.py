@@ -369,7 +369,7 @@ class TestOdoo19(OdooConformance):
             company_ids=[1],
             company_id=1,
         )
-        assert self.mapped_customers(erp, cursor)[0]["C3"].business == "agency"
+        assert self.mapped_customers(erp, cursor)[0]["C3"].business == "rep"
 
     def test_a_customer_who_may_log_in_to_the_portal_is_a_customer(self, erp: Odoo) -> None:
         partner = customer_id(self.world, "C3")

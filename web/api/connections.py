@@ -29,7 +29,7 @@ class Connection(BaseModel):
 
     name: ConnectionName
     connector: Annotated[str, Field(description="The kind of system", examples=["vtiger"])]
-    role: Annotated[str, Field(description="store, crm, notifier or unused", examples=["crm"])]
+    role: Annotated[str, Field(description="store, crm, erp, portal, notifier or unused", examples=["crm"])]
     standing: Annotated[
         str, Field(description="works, unheard, backing_off, out, login_refused or paused", examples=["works"])
     ]

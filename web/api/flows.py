@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from core.rights import Right
-from core.settings import FlowSettings
+from core.settings import FlowSettings, RepFlowSettings
 from ledger.flows import FlowState, Mode
 from ledger.people import Person
 from pipelines.desk import changes_for
@@ -27,7 +27,7 @@ class Flow(BaseModel):
 
     name: FlowName
     source: Annotated[ConnectionName, Field(examples=["shop"])]
-    target: ConnectionName
+    target: Annotated[str, Field(description="empty: a flow of sales reps that keeps cards only", examples=["crm"])]
     mode: Annotated[Mode, Field(description="rehearse: planned, nothing is written", examples=["live"])]
     start: Annotated[Moment | None, Field(description="Orders placed before it are linked or listed, never created")]
     changed_at: Annotated[Moment | None, Field(description="null: it was never live")]
@@ -55,7 +55,7 @@ class FlowChange(Body):
 def list_flows(request: Request) -> FlowPage:
     """All of them."""
     mine = context_of(request)
-    return FlowPage(data=[_shown(flow, mine.ledger.flows.get(flow.name)) for flow in mine.flows.values()])
+    return FlowPage(data=[_shown(flow, mine.ledger.flows.get(flow.name)) for flow in mine.every_flow.values()])
 
 
 @router.get("/flows/{name}", dependencies=SEEING)
@@ -71,25 +71,26 @@ def change_flow(
     """Take it live, pause it, or back to rehearsal: what makes sense next stands in `changes`."""
     flow = _flow(request, name)
     live = body.mode == "live"
+    reps = isinstance(flow, RepFlowSettings)  # has no orders, and so no beginning
     state = desk_of(request).change_flow(
         name,
         body.mode,
-        body.start if live else None,
+        body.start if live and not reps else None,
         actor=person.actor,
         note=body.note,
-        any_age=live and body.any_age,
+        any_age=live and (body.any_age or reps),
     )
     return _shown(flow, state)
 
 
-def _flow(request: Request, name: str) -> FlowSettings:
-    flow = context_of(request).flows.get(name)
+def _flow(request: Request, name: str) -> FlowSettings | RepFlowSettings:
+    flow = context_of(request).every_flow.get(name)
     if flow is None:
         raise unknown(f"There is no flow {name!r}. What to do: see /api/v1/flows.")
     return flow
 
 
-def _shown(flow: FlowSettings, state: FlowState) -> Flow:
+def _shown(flow: FlowSettings | RepFlowSettings, state: FlowState) -> Flow:
     return Flow(
         name=flow.name,
         source=flow.source,

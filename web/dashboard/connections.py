@@ -121,7 +121,9 @@ def _facts(request: Request, name: str) -> dict[str, Any]:
     tile, mine, books = _tile(request, name), context_of(request), context_of(request).ledger
     now = books.clock.now()
     its = {*tile.polls, *(one.name for one in entries(mine, now) if one.name.partition("/")[2] == name)}
-    flows = [flow for flow in mine.flows.values() if name in {flow.source, flow.target}]
+    flows = [
+        flow for flow in mine.every_flow.values() if name in {flow.source, flow.target, *getattr(flow, "portals", ())}
+    ]
     return {
         "tile": tile,
         "flows": [(flow, books.flows.get(flow.name)) for flow in flows],

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from starlette.exceptions import HTTPException
 
 from core.rights import Right
-from core.settings import FlowSettings
+from core.settings import FlowSettings, RepFlowSettings
 from ledger import Ledger
 from ledger.flows import FlowState, Mode
 from ledger.people import Person
@@ -49,13 +49,15 @@ class Shown:
     `asked`: the newest rehearsal that somebody asked for; `pollable`: old orders can be had.
     """
 
-    settings: FlowSettings
+    settings: FlowSettings | RepFlowSettings
     state: FlowState
     rehearsal: RunView | None
     lines: list[Line]
     changes: tuple[Mode, ...]
     asked: RunView | None
     pollable: bool
+    reps: bool = False
+    """It carries sales reps: no orders, and so no beginning."""
 
 
 @router.get("/flows")
@@ -64,7 +66,7 @@ def flows(request: Request, _person: Seeing) -> Response:
     return page(
         request,
         "flows.html",
-        flows=[_shown(context_of(request), flow) for flow in context_of(request).flows.values()],
+        flows=[_shown(context_of(request), flow) for flow in context_of(request).every_flow.values()],
         verdicts=VERDICTS,
     )
 
@@ -88,9 +90,9 @@ def change(
     note: Annotated[str, Form()] = "",
 ) -> Response:
     """Do it. `begin`: now, time (then `start`), any, or kept."""
-    _shown_now, wanted = _wanted(request, name, mode)
-    since, any_age = None, False
-    if wanted == "live":
+    shown, wanted = _wanted(request, name, mode)
+    since, any_age = None, shown.reps
+    if wanted == "live" and not shown.reps:
         since, any_age = beginning(begin, start, offset, context_of(request).ledger.clock.now())
     desk_of(request).change_flow(name, wanted, since, actor=person.actor, note=note[:500], any_age=any_age)
     said = {
@@ -118,7 +120,7 @@ def beginning(begin: str, start: str, offset: str, now: datetime) -> tuple[datet
 
 
 def _wanted(request: Request, name: str, mode: str) -> tuple[Shown, Mode]:
-    flow = context_of(request).flows.get(name)
+    flow = context_of(request).every_flow.get(name)
     if flow is None or mode not in {"live", "rehearse", "paused"}:
         raise HTTPException(404)
     shown = _shown(context_of(request), flow)
@@ -131,9 +133,11 @@ def _wanted(request: Request, name: str, mode: str) -> tuple[Shown, Mode]:
     return shown, wanted
 
 
-def _shown(context: Context, flow: FlowSettings) -> Shown:
+def _shown(context: Context, flow: FlowSettings | RepFlowSettings) -> Shown:
     books = context.ledger
     state = books.flows.get(flow.name)
+    if isinstance(flow, RepFlowSettings):
+        return Shown(flow, state, None, [], changes_for(state), None, pollable=False, reps=True)
     run = None if state.live else books.runs.unfinished("rehearse", flow.name, standing.OPTIONS)
     rehearsals = books.runs.list(kind="rehearse", flow=flow.name, limit=20)
     asked = next((one for one in rehearsals if not one.options.get("standing")), None)

@@ -80,7 +80,7 @@ def home(request: Request, _person: Seeing) -> Response:
         problems=problems[:PROBLEMS],
         more_problems=len(problems) if len(problems) > PROBLEMS else 0,
         alerts=[(alert, alerts.link(alert.cause)) for alert in open_alerts[:ALERTS]],
-        flows=[(flow, books.flows.get(flow.name)) for flow in mine.flows.values()],
+        flows=[(flow, books.flows.get(flow.name)) for flow in mine.every_flow.values()],
         samples=SAMPLES,
         stuck=stuck(problems),
         nobody=nobody,

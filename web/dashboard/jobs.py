@@ -52,7 +52,7 @@ def list_jobs(request: Request) -> Response:
         counts=search(request).counts(),
         tabs=[(state, address("/jobs", {**as_params(replace(query, state=state)), **kept})) for state in TABS],
         everything=address("/jobs", {**as_params(replace(query, state="")), **kept}),
-        flows=sorted(context_of(request).flows),
+        flows=sorted(context_of(request).every_flow),
         classes=_classes(found.jobs, query),
         compact=bool(dense),
         other_density=address("/jobs", as_params(query, density="" if dense else "compact")),

@@ -41,7 +41,7 @@ def form(request: Request, _person: Many, flow: str = "") -> Response:
         reps=sorted(directory.reps, key=lambda rep: (rep.name, rep.code)),
         regions=sorted(directory.regions, key=lambda region: region.key.id),
         runs=runs,
-        old=request.query_params.get("old", "")[:80],
+        old=request.query_params.get("old", "")[:161],
     )
 
 
@@ -50,14 +50,15 @@ def look(
     request: Request,
     person: Many,
     flow: Annotated[str, Form(max_length=32)] = "",
-    old: Annotated[str, Form(max_length=80)] = "",
+    old: Annotated[str, Form(max_length=161)] = "",
     new: Annotated[str, Form(max_length=161)] = "",
     region: Annotated[str, Form(max_length=80)] = "",
     on: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
-    """Look what would change; the page that follows offers to do it. `new` is `agency/code`."""
+    """Look what would change; the page that follows offers to do it. Both reps are `agency/code`."""
     agency, _slash, code = new.rpartition("/")
-    wanted = Wanted(old, code, region, day_of(on), agency)
+    old_agency, _slash, old_code = old.strip().rpartition("/")
+    wanted = Wanted(old_code, code, region, day_of(on), agency, old_agency)
     run = desk(request).plan(source_of(context_of(request), flow).name, wanted, actor=person.actor)
     return back(request, f"/runs/{run.id}", _(request, "The look is queued; a worker begins in a moment."))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Request, Response
@@ -72,7 +73,7 @@ def reps(request: Request, _person: Seeing, flow: str = "", q: str = "") -> Resp
         return page(request, "reps_none.html")
     mine = editing(request, flow)
     found = [line for line in lines(context, mine) if _fits(line.rep, q)]
-    assignments = [one for one in mine.kept.assignments(mine.source) if q in {"", one.rep, one.subject_id}]
+    assignments, assigned = mine.kept.newest_assignments(mine.source, q, SHOWN)
     absences = [one for one in mine.kept.absences(mine.source) if q in {"", one.rep}]
     return page(
         request,
@@ -85,8 +86,8 @@ def reps(request: Request, _person: Seeing, flow: str = "", q: str = "") -> Resp
         count=len(found),
         shown=SHOWN,
         absences=absences[:SHOWN],
-        assignments=assignments[::-1][:SHOWN],
-        assigned=len(assignments),
+        assignments=assignments,
+        assigned=assigned,
         agencies=mine.directory.agencies,
         regions=mine.directory.regions,
         today=day_in(context, mine.flow.zone),
@@ -181,13 +182,19 @@ def rep(
         own=_filled(own, chosen),
         owner=entry.owner if entry is not None else "",
         owners=sorted(_owners(request, mine)),
-        released=set(own.get("released") or erp.get("released") or SalesRep.model_fields["released"].default),
+        released=_released(erp, own),
         releasable=RELEASABLE,
         agencies=mine.directory.agencies,
         contacts=contacts,
         chosen=chosen,
         source=mine.source,
     )
+
+
+def _released(erp: Mapping[str, Any], own: Mapping[str, Any]) -> set[str]:
+    """As it counts now; who released nothing is not offered the usual again."""
+    usual: Iterable[str] = SalesRep.model_fields["released"].default
+    return set(own.get("released", erp.get("released", usual)))
 
 
 def _filled(own: dict[str, object], chosen: Contact | None) -> dict[str, object]:

@@ -118,7 +118,7 @@ def runs(request: Request, _person: Seeing) -> Response:
         wanted=wanted,
         kinds=KINDS,
         states=STATES,
-        flows=sorted(context.flows),
+        flows=sorted(context.every_flow),
         further=address("/runs", {**kept, "before": str(found[PAGE - 1].id)}) if len(found) > PAGE else "",
         newest=address("/runs", kept) if place else "",
         subject=_subject,

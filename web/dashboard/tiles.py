@@ -17,7 +17,7 @@ from pipelines.desk import FOR_EVER
 from web.dashboard.spark import Spark, spark
 
 Standing = Literal["works", "unheard", "backing_off", "out", "login_refused", "paused"]
-Role = Literal["store", "crm", "notifier", "unused"]
+Role = Literal["store", "crm", "erp", "portal", "notifier", "unused"]
 RECENT: Final = 20_000
 """Events of all connections that are looked at for the last delivery of one: no page waits for more."""
 SLACK: Final = 30.0
@@ -140,6 +140,10 @@ def role_of(context: Context, name: str) -> Role:
         return "store"
     if name in context.crms:
         return "crm"
+    if name in context.erps:
+        return "erp"
+    if name in context.publishers:
+        return "portal"
     return "notifier" if name in context.notifiers else "unused"
 
 

@@ -39,7 +39,7 @@ FRESH: Final = 60
 LARGEST: Final = 16 * 1024
 """Bytes of a request from a card."""
 FAILURES: Final = 60
-"""Tokens that were not good, from one address in a minute."""
+"""Tokens that were not good, from one address in a minute, which are told why; more are told to wait."""
 SIGNATURE: Final = "X-Orderwire-Signature"
 STATIC: Final[Mapping[str, str]] = {
     "rep-card.js": "text/javascript; charset=utf-8",
@@ -135,12 +135,12 @@ class Portal:
 
         def answer() -> Response:
             now = self.context.clock.now()
-            if wait := self._counts.full(address, FAILURES, now):
-                return self._slower(request, wait)
             try:
                 who = visitor(token, self.context.portals, now)
             except NotGranted:
-                self._counts.hit(address, FAILURES, now)
+                # Only what is not good: a good one is never refused for what others bring from the same address.
+                if wait := self._counts.hit(address, FAILURES, now):
+                    return self._slower(request, wait)
                 raise
             if wait := self._counts.hit((who.portal.name, who.subject), who.portal.per_minute, now):
                 return self._slower(request, wait)
@@ -207,20 +207,22 @@ class Portal:
         kind = form.get("kind", "")
         number = self.whose.number(who.portal, who.subject)
         if kind not in {"call", "write"} or not number or not who.portal.requests:
-            return self._told(request, 400, "This cannot be asked for here. Please call or write an e-mail.")
+            return self._said(request, 400, "refused", "This cannot be asked for here. Please call or write an e-mail.")
         asked: requests.RequestKind = "call" if kind == "call" else "write"
-        texts = (form.get("text", "")[:2000], form.get("phone", "")[:50])
+        texts = (form.get("text", ""), form.get("phone", ""))  # never cut: what is too long is refused
         taken = requests.take(self.context, who.portal.source, number, asked, *texts)
         status = {"taken": 202, "again": 202, "limited": 429, "refused": 422}[taken.status]
-        if "text/html" in request.headers.get("accept", ""):
-            answer: Response = HTMLResponse(
-                views.answered(language(request), well=taken.kept, message=taken.message), status
-            )
-        else:
-            answer = JSONResponse({"ok": taken.kept, "status": taken.status, "message": taken.message}, status)
+        answer = self._said(request, status, taken.status, taken.message)
         if taken.wait:
             answer.headers["Retry-After"] = str(int(taken.wait) + 1)
         return answer
+
+    @staticmethod
+    def _said(request: Request, status: int, became: str, message: str) -> Response:
+        well = status < 300
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(views.answered(language(request), well=well, message=message), status)
+        return JSONResponse({"ok": well, "status": became, "message": message}, status)
 
 
 def _nothing() -> Response:

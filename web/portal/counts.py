@@ -29,12 +29,6 @@ class Counts:
             self._counted[who] += 1
             return self._wait(now) if self._counted[who] > most else 0.0
 
-    def full(self, who: Hashable, most: int, now: datetime) -> float:
-        """The same without counting: what the next one would be told."""
-        with self._lock:
-            self._turn(now)
-            return self._wait(now) if self._counted.get(who, 0) >= most else 0.0
-
     def _turn(self, now: datetime) -> None:
         window = int(now.timestamp()) // WINDOW
         if window != self._window:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import structlog
+from pydantic import ValidationError
+
 from core.settings import FlowSettings, PortalSettings
 from ledger.links import Link
 from ledger.parties import Entry
@@ -14,6 +17,7 @@ from mapping.cards import Card, CardRep
 from mapping.identity import fold_erp
 from pipelines.customers import KIND
 
+log = structlog.get_logger(__name__)
 USER: Final = re.compile(r"([a-z][a-z0-9_-]{0,31})/user/([A-Za-z0-9_.@-]{1,80})")
 """`shop/user/55`: the user 55 of the store connection `shop`."""
 
@@ -81,7 +85,13 @@ class Whose:
 
     def _kept(self, source: str, number: str) -> Card | None:
         stored = self.cards.card(source, number)
-        return Card.model_validate_json(stored.card) if stored is not None and stored.card else None
+        if stored is None or not stored.card:
+            return None
+        try:
+            return Card.model_validate_json(stored.card)
+        except ValidationError as error:  # its texts are not logged
+            log.error("a kept card cannot be read, the team is shown", source=source, faults=error.error_count())  # noqa: TRY400
+            return None
 
     def _numbers(self, target: str, store: str, user: str) -> set[str]:
         """Customer numbers of the account to which this user is linked: as orders brought them, and as the CRM has them."""

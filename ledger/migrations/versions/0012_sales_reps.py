@@ -158,15 +158,6 @@ def _cards() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rep_touched")),
     )
     op.create_index("ix_rep_touched_source", "rep_touched", ["source", "id"])
-    op.create_table(
-        "rep_told",
-        _part("portal", 32),
-        _part("source", 32),
-        _part("customer", 200),
-        _text("digest", 64),
-        _at("told_at"),
-        sa.PrimaryKeyConstraint("portal", "source", "customer", name=op.f("pk_rep_told")),
-    )
 
 
 def _targets() -> None:
@@ -216,7 +207,6 @@ def downgrade() -> None:
         "order_rep",
         "rep_owner",
         "rep_seat",
-        "rep_told",
         "rep_touched",
         "rep_concern",
         "rep_card",

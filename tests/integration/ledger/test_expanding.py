@@ -74,6 +74,8 @@ def least(table: sa.Table, number: int, db: Database) -> dict[str, Any]:
         values[column.name] = number if isinstance(column.type, sa.Integer | sa.BigInteger) else f"{number}"
         if isinstance(column.type, sa.Boolean):
             values[column.name] = False
+        if isinstance(column.type, sa.LargeBinary):
+            values[column.name] = b"%d" % number
     return values
 
 

@@ -51,7 +51,7 @@ def test_a_card_is_pushed_when_it_changes_and_only_then(pushed: RepWorld, receiv
     (message,) = receiver.messages
     assert message["type"] == "portal.card"
     data = message["data"]
-    assert (data["source"], data["customer"], data["version"]) == ("erp", "10017", 1)
+    assert (data["source"], data["customer"]) == ("erp", "10017")
     assert [rep["name"] for rep in data["card"]["reps"]] == ["Anna Rossi", "Bea Kim"]
     assert "+39 333 1" not in str(data)  # a private mobile is not released
 
@@ -62,7 +62,8 @@ def test_a_card_is_pushed_when_it_changes_and_only_then(pushed: RepWorld, receiv
     pushed.erp.customer("10017", "R9")
     pushed.turn()
     assert receiver.shown() == {"10017": ["Bea Kim"]}
-    assert [message["data"]["version"] for message in receiver.messages] == [1, 2]
+    first, second = (message["data"]["version"] for message in receiver.messages)
+    assert first < second
     job = pushed.world.job("extranet/card/10017")
     assert (job.state, job.queue, job.number, job.target) == ("settled", "sync", "10017", "extranet")
 
@@ -192,7 +193,132 @@ def test_everything_is_told_anew_on_request_as_a_later_version(pushed: RepWorld,
     pushed.turn()
     publishing.publish_all(pushed.context, pushed.context.reps["reps"], "extranet")
     pushed.world.drain()
-    assert sorted(message["data"]["version"] for message in receiver.messages) == [1, 1, 2, 2]
+    for number in ("1", "2"):
+        told = [one["data"]["version"] for one in receiver.messages if one["data"]["customer"] == number]
+        assert len(told) == 2
+        assert told[0] < told[1]
+
+
+# -- what the portal has is not always what it said --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [599, 500])
+def test_a_state_that_comes_back_after_a_lost_answer_is_told(make: Maker, status: int) -> None:
+    """A, then B whose answer is lost, then A again: the portal may show B."""
+    receiver = Receiver(answer=lambda number: status if number == 1 else 204)
+    world = told_by(make, receiver.portal())
+    for code in ("R7", "R9", "R7"):
+        world.erp.customer("10017", code)
+        world.turn()
+    world.world.finish(fill=False)
+    assert receiver.shown() == {"10017": ["Anna Rossi"]}
+
+
+def test_whoever_is_gone_after_a_lost_answer_is_taken_out(make: Maker) -> None:
+    """The card may have arrived."""
+    receiver = Receiver(answer=lambda number: 599 if number == 0 else 204)
+    world = told_by(make, receiver.portal())
+    world.erp.customer("10017", "R7")
+    world.turn()
+    world.erp.customer("10017", "R7", business="agency")
+    world.turn()
+    world.world.finish(fill=False)
+    assert receiver.shown() == {}
+
+
+def test_whoever_is_gone_while_everything_is_told_anew_is_taken_out(pushed: RepWorld, receiver: Receiver) -> None:
+    pushed.erp.customer("10017", "R7")
+    pushed.turn()
+    publishing.publish_all(pushed.context, pushed.context.reps["reps"], "extranet")
+    pushed.ledger.reps.forget_card("erp", "10017")
+    pushed.world.drain()
+    assert receiver.shown() == {}
+
+
+def test_a_newer_card_than_was_wanted_is_a_version_of_its_own(make: Maker) -> None:
+    """The answer to the wanted one was lost, and before it is told again the card is another one already."""
+    receiver = Receiver(answer=lambda number: 599 if number == 0 else 204)
+    world = told_by(make, receiver.portal())
+    world.erp.customer("10017", "R7")
+    world.turn()
+    with pytest.MonkeyPatch.context() as patch:  # the worker that keeps the card is slower with the rest
+        patch.setattr(publishing, "want", lambda *_args: 0)
+        world.erp.customer("10017", "R9")
+        world.turn()
+        world.world.finish(fill=False)
+    told = {one["data"]["card"]["reps"][0]["name"]: one["data"]["version"] for one in receiver.messages}
+    assert told["Anna Rossi"] < told["Bea Kim"]
+
+
+def test_a_request_for_everything_is_not_lost_to_a_card_on_its_way(pushed: RepWorld, receiver: Receiver) -> None:
+    pushed.erp.customer("10017", "R7")
+    pushed.turn()
+    book = pushed.ledger.publications
+    row = book.get("extranet", "erp", "10017")
+    assert row is not None
+    publishing.publish_all(pushed.context, pushed.context.reps["reps"], "extranet")
+    book.told(row, row.wanted)  # the answer to what was sent before
+    pushed.world.drain()
+    assert len(receiver.messages) == 2
+
+
+def test_a_ledger_from_an_older_backup_tells_later_versions(pushed: RepWorld, receiver: Receiver) -> None:
+    from ledger import tables as t
+
+    pushed.erp.customer("10017", "R7")
+    pushed.turn()
+    with pushed.ledger.db.write() as connection:
+        before = connection.execute(t.publication.select()).mappings().one()
+    for code in ("R9", "R7", "R9"):
+        pushed.erp.customer("10017", code)
+        pushed.turn()
+    last = receiver.messages[-1]["data"]["version"]
+    pushed.clock.skip(3600)
+    with pushed.ledger.db.write() as connection:
+        connection.execute(t.publication.delete())
+        connection.execute(t.publication.insert().values(**before))
+    publishing.publish_all(pushed.context, pushed.context.reps["reps"], "extranet")
+    pushed.world.drain()
+    assert receiver.messages[-1]["data"]["version"] >= last
+    assert receiver.shown() == {"10017": ["Bea Kim"]}
+
+
+def test_whoever_went_while_the_portal_was_not_told_is_found(pushed: RepWorld, receiver: Receiver) -> None:
+    for number in ("1", "2", "3"):
+        pushed.erp.customer(number, "R7")
+    pushed.turn()
+    flow = pushed.context.reps["reps"]
+    pushed.context.reps = {"reps": flow.model_copy(update={"portals": ()})}
+    for number in ("1", "3"):
+        pushed.erp.customer(number, "R7", business="agency")
+    pushed.turn()
+    pushed.context.reps = {"reps": flow}
+    assert publishing.look_over(pushed.context, flow, "extranet") == 2
+    pushed.world.drain()
+    assert set(receiver.shown()) == {"2"}
+    assert publishing.look_over(pushed.context, flow, "extranet") == 0
+
+
+def spoil(world: RepWorld, number: str) -> None:
+    """The card that is kept cannot be read."""
+    from ledger import tables as t
+
+    with world.ledger.db.write() as connection:
+        connection.execute(t.rep_card.update().where(t.rep_card.c.customer == number).values(card="{", digest="x"))
+
+
+def test_a_card_that_cannot_be_read_stops_nobody_else(pushed: RepWorld, receiver: Receiver) -> None:
+    for number in ("1", "2"):
+        pushed.erp.customer(number, "R7")
+    pushed.turn()
+    spoil(pushed, "1")
+    flow = pushed.context.reps["reps"]
+    assert publishing.look_over(pushed.context, flow, "extranet") == 0
+    publishing.publish_all(pushed.context, flow, "extranet")
+    pushed.world.drain()
+    assert pushed.world.job("extranet/card/1").state == "held"
+    assert "cannot be read. What to do: " in pushed.world.job("extranet/card/1").reason
+    assert pushed.world.job("extranet/card/2").state == "settled"
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -329,6 +455,47 @@ def test_a_full_file_that_would_empty_the_portal_is_held(filed: RepWorld, folder
     publishing.publish_all(filed.context, flow, "ks", confirmed=True)
     filed.world.drain()
     assert [len(rows) for name, rows in files(folder).items() if name.endswith("CUSTOMERS.FULL")] == [8]
+
+
+def test_a_full_file_is_held_where_too_many_cannot_be_told(filed: RepWorld, folder: Path) -> None:
+    """They have cards, but those are not for the file: the portal would lose them."""
+    for number in range(10):
+        filed.erp.customer(str(number), "R7")
+    everything(filed)
+    for spoilt in ("0", "1"):
+        spoil(filed, spoilt)
+    publishing.publish_all(filed.context, filed.context.reps["reps"], "ks")
+    filed.world.drain()
+    held = filed.world.job("ks/files/erp")
+    assert held.state == "held"
+    assert "would hold 8 customers, and 10 are shown there" in held.reason
+    assert "`orderwire reps publish ks --confirm`" in held.reason
+
+
+def test_whoever_a_full_file_left_out_comes_back_with_a_later_one(filed: RepWorld, folder: Path) -> None:
+    for number in range(20):
+        filed.erp.customer(f"{number:02}", "R7")
+    everything(filed)
+    kept = filed.card("07")
+    spoil(filed, "07")
+    flow = filed.context.reps["reps"]
+    publishing.publish_all(filed.context, flow, "ks")
+    filed.world.drain()
+    full = next(rows for name, rows in files(folder).items() if name.endswith("CUSTOMERS.FULL"))
+    assert "07" not in [row[0] for row in full]
+    count = len(files(folder))
+    filed.erp.customer("08", "R7")  # the same as before: nothing to tell, and no empty file either
+    everything(filed)
+    assert len(files(folder)) == count
+
+    from ledger import tables as t
+
+    with filed.ledger.db.write() as connection:
+        mended = t.rep_card.update().where(t.rep_card.c.customer == "07")
+        connection.execute(mended.values(card=kept.card, digest=kept.digest))
+    filed.erp.customer("08", "R9")
+    everything(filed)
+    assert [row[0] for row in list(files(folder).values())[-1]] == ["07", "08"]
 
 
 def test_a_customer_whose_rep_cannot_be_written_is_held_alone(filed: RepWorld, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -349,6 +350,20 @@ def test_the_ledger_keeps_what_it_took(mine: RepWorld) -> None:
     assert mine.ledger.requests.get("nothing") is None
     with pytest.raises(Held, match="not in the ledger"):
         requests.carry(_run_of_nothing(mine))
+
+
+def test_what_was_written_is_forgotten_when_it_is_done_and_old(mine: RepWorld) -> None:
+    done, open_ = ask(mine, "About my order", "+49 30 1"), None
+    mine.world.drain()
+    mine.account("5")
+    open_ = ask(mine, "Nobody has read this", customer="29999")  # has no account: held
+    mine.world.drain()
+    book = mine.ledger.requests
+    assert requests.forget(mine.context) == 0
+    assert book.forget(timedelta()) == 1
+    assert book.forget(timedelta()) == 0
+    kept = [book.get(one.id) for one in (done, open_)]
+    assert [(one.text, one.phone) for one in kept if one is not None] == [("", ""), ("Nobody has read this", "")]
 
 
 def _run_of_nothing(world: RepWorld) -> Any:

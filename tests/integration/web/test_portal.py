@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import structlog
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from core.clock import Clock
 from core.settings import FlowSettings, PortalSettings, RepFlowSettings
 from ledger import Ledger
+from ledger import tables as t
 from ledger.parties import Entry
 from ledger.reprows import AssignmentRow
 from mapping.cards import Card, CardRep
@@ -59,6 +61,20 @@ def test_each_sees_their_own(client: TestClient) -> None:
         assert seen["reps"][0]["mailto"] == f"mailto:anna@us.example?subject=Customer%20{number}"
         assert seen["reps"][0]["tel"] == "tel:+493012345"
         assert seen["reps"][0]["speaks"] == ["German", "English"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["{", '{"customer": 1, "reps": "Anna"}', "[]", '{"customer": "10017", "old": "shape"}']
+)
+def test_a_kept_card_that_cannot_be_read_shows_the_team(ledger: Ledger, broken: str) -> None:
+    keep(ledger, a_card())
+    ledger.db.execute(sa.update(t.rep_card).values(card=broken))
+    client = TestClient(over(ledger, portal_settings()), raise_server_exceptions=False)
+    with structlog.testing.capture_logs() as lines:
+        seen = card(client)
+    assert (seen["customer"], seen["team"]) == ("10017", True)
+    assert [line["log_level"] for line in lines if "card" in line["event"]] == ["error"]
+    assert "Anna" not in str(lines)
 
 
 def test_nothing_of_the_house_is_in_it(client: TestClient) -> None:
@@ -191,6 +207,8 @@ def test_whoever_guesses_is_slowed_down(client: TestClient) -> None:
     codes = [client.get("/portal/card", headers=bearer(secret="y" * 40)).status_code for _ in range(2 * FAILURES + 2)]
     assert codes[:FAILURES] == [401] * FAILURES
     assert 429 in codes
+    # Behind one address (a proxy, a host of two shops) stand others, too.
+    assert client.get("/portal/card", headers=bearer()).status_code == 200
 
 
 # -- the fragment ------------------------------------------------------------------------------------------------------
@@ -354,6 +372,20 @@ def test_a_form_without_javascript_is_answered_with_a_page(asking: TestClient) -
     assert answer.status_code == 202
     assert "<h1>Thank you</h1>" in answer.text
     assert "<b>" not in answer.text
+
+
+@pytest.mark.parametrize("wrong", [{"text": "x" * 2001}, {"phone": "+49 30 " + "1" * 50}], ids=["text", "phone"])
+def test_what_is_too_long_is_refused_and_not_cut(asking: TestClient, ledger: Ledger, wrong: dict[str, str]) -> None:
+    answer = asking.post("/portal/request", headers=bearer(), json={"kind": "write", "text": "Hello", **wrong})
+    assert (answer.status_code, answer.json()["status"]) == (422, "refused")
+    assert ledger.requests.of_customer("erp", "10017") == []
+
+
+def test_each_header_is_sent_once(asking: TestClient) -> None:
+    answer = asking.post("/portal/request", headers=bearer(), data={"kind": "dance"})
+    names = [name.lower() for name, _ in answer.headers.multi_items()]
+    assert answer.status_code == 400
+    assert len(names) == len(set(names))
 
 
 def test_a_request_without_anything_in_it(asking: TestClient) -> None:

@@ -14,6 +14,7 @@ from core.rights import Role
 from tests.integration.pipeline.conftest import Maker
 from tests.people import logged_in
 from tests.repworld import RepWorld
+from web.dashboard.tiles import role_of
 
 
 @pytest.fixture
@@ -221,3 +222,54 @@ def test_what_is_wrong_is_listed_with_what_to_do(mine: RepWorld, client: TestCli
     viewer = logged_in(mine.world.app(lambda: None), Role.VIEWER, "Vera")
     assert viewer.get("/reps/check.csv").status_code == 403
     assert "GHOST" in get(viewer, "/reps/check")
+
+
+# -- the flow beside the others ----------------------------------------------------------------------------------------
+
+
+def test_the_flow_stands_beside_the_others_and_goes_off_and_on(mine: RepWorld, client: TestClient) -> None:
+    assert 'data-key="flow-reps"' in get(client, "/flows")
+    assert 'data-key="flow-reps"' in get(client, "/")
+    assert "<option>reps</option>" in get(client, "/jobs")
+    assert role_of(mine.context, "erp") == "erp"
+    assert 'href="/flows">reps</a>' in get(client, "/connections/crm")
+    assert "Looks whose sales reps of erp are others now" in get(client, "/schedules")
+
+    get(client, "/flows/reps/paused")
+    post(client, "/flows/reps/paused", note="holiday")
+    assert mine.ledger.flows.get("reps").mode == "paused"
+    page = get(client, "/flows/reps/live")
+    assert "gives customers in crm to their sales reps" in page
+    assert "Create orders placed" not in page, "it carries none"
+    post(client, "/flows/reps/live")
+    assert mine.ledger.flows.get("reps").live
+    post(client, "/flows/reps/rehearse")
+    assert "whom its records would be given to" in get(client, "/flows")
+
+
+def test_a_flow_that_was_never_live_goes_live_without_a_beginning(mine: RepWorld, client: TestClient) -> None:
+    settings = mine.context.reps["reps"].model_copy(update={"name": "cards", "target": ""})
+    mine.context.reps = {**mine.context.reps, "cards": settings}
+    assert "cards only" in get(client, "/flows")
+    post(client, "/flows/cards/live")
+    assert (mine.ledger.flows.get("cards").live, mine.ledger.flows.get("cards").start) == (True, None)
+
+
+# -- what may be seen --------------------------------------------------------------------------------------------------
+
+
+def test_who_released_nothing_is_not_offered_the_usual_again(mine: RepWorld, client: TestClient) -> None:
+    mine.ledger.reps.put_rep("erp", "R7", {"released": []})
+    assert 'value="email" checked' in get(client, "/reps/rep?flow=reps&code=R9")
+    assert 'value="email" checked' not in get(client, "/reps/rep?flow=reps&code=R7")
+
+
+def test_what_is_not_released_is_seen_by_those_who_keep_the_directory(mine: RepWorld, client: TestClient) -> None:
+    mine.ledger.reps.put_rep("erp", "R7", {"released": ["email"]})
+    viewer = logged_in(mine.world.app(lambda: None), Role.VIEWER, "Vera")
+    assert "+49 30 12345" in get(client, "/reps")
+    page = get(viewer, "/reps")
+    assert "anna@us.example" in page
+    assert "+49 30 12345" not in page
+    mine.ledger.reps.put_rep("erp", "R7", {"released": []})
+    assert "not released" in get(viewer, "/reps")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,37 @@ def test_a_number_that_another_ledger_used_is_refused(portal: KommercePortal) ->
     portal.stage_customers(file(8), [])
 
 
+def test_a_number_that_was_given_is_not_made_again_by_a_ledger_from_before(
+    portal: KommercePortal, tmp_path: Path
+) -> None:
+    """The backup was taken between taking the number and giving the file: number and mark are the same."""
+    portal.stage_customers(file(1), [publication("10017")])
+    portal.stage_customers(file(1), [publication("10017")])  # a crash before it was given
+    assert portal.release(file(1))
+    (tmp_path / "OW_0000001_KS_CUSTOMERS.NET").unlink()  # taken
+    with pytest.raises(Held, match="write first = 2"):
+        portal.stage_customers(file(1), [publication("10018")])
+    portal.stage_customers(file(2), [publication("10018")])
+    assert not portal.release(file(1))  # asked once more: nothing to give, and number 2 stays the last
+    with pytest.raises(Held):
+        portal.stage_customers(file(1), [publication("10017")])
+
+
+def test_a_share_that_cannot_sync_folders_is_none_the_worse(
+    portal: KommercePortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def sync(handle: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{handle}"):  # noqa: PTH112
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    portal.stage_customers(file(1), [publication("10017")])
+    assert portal.release(file(1))
+
+
 def test_a_worker_that_lost_its_lease_puts_nothing_there(
     portal: KommercePortal, guard: OpenGuard, tmp_path: Path
 ) -> None:
@@ -175,7 +207,7 @@ def test_everything_durable_is_made_durable(portal: KommercePortal, monkeypatch:
     assert done == ["file", "name", "folder", "file", "name", "folder"]
     done.clear()
     portal.release(file(1))
-    assert done == ["give", "folder", "folder"]
+    assert done == ["file", "name", "folder", "give", "folder", "folder"]
 
 
 def test_a_work_folder_elsewhere_is_refused(tmp_path: Path, guard: OpenGuard, monkeypatch: pytest.MonkeyPatch) -> None:

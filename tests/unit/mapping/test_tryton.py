@@ -149,9 +149,7 @@ def test_an_agent_without_a_code_and_one_that_is_not_shown() -> None:
         customer(**{"agents.": [{"id": 1, "agent.": None}]})
 
 
-@pytest.mark.parametrize(
-    ("word", "business"), [("own", "own"), ("agent", "agency"), ("", "customer"), (None, "customer")]
-)
+@pytest.mark.parametrize(("word", "business"), [("own", "own"), ("agent", "rep"), ("", "customer"), (None, "customer")])
 def test_whose_entry_a_party_is(word: str | None, business: str) -> None:
     assert customer(_is=word).business == business
 
