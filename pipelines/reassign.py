@@ -349,4 +349,22 @@ def of_run(context: Context, run_id: int) -> tuple[RunView, RepFlowSettings]:
     if run is None or run.kind != "reassign":
         what = f"Run {run_id} is no reassignment" if run else f"There is no run {run_id}"
         raise Refused(f"{what}. What to do: see `orderwire runs list --kind reassign`.")
-    return run, context.rep_flow(run.flow)
+    flow = context.rep_flow(run.flow)
+    later = _built_upon(context, flow, run)
+    if later:
+        runs = ", ".join(map(str, later))
+        raise Refused(f"Run {runs} gave on what run {run_id} had given. What to do: take back run {later[-1]} first.")
+    return run, flow
+
+
+def _built_upon(context: Context, flow: RepFlowSettings, run: RunView) -> list[int]:
+    """Later runs that took over from the new rep something that this run gave: without it they would say nothing."""
+    mine = context.ledger.reps.assignments(flow.source, origin=origin(run.id))
+    subjects, new = {(row.subject, row.subject_id) for row in mine}, wanted_of(run.options).new
+    rows = context.ledger.reps.assignments(flow.source) if mine else []
+    later = {
+        int(row.origin.removeprefix("run:"))
+        for row in rows
+        if row.instead_of == new and (row.subject, row.subject_id) in subjects and row.origin.startswith("run:")
+    }
+    return sorted(number for number in later if number > run.id)

@@ -93,6 +93,19 @@ def test_a_look_then_done_then_taken_back(typed: Typed, ledger: Ledger, file: st
     assert {("mira (command line)", "run.reassign"), ("mira (command line)", "run.restore")} <= set(actions)
 
 
+def test_what_was_given_on_is_taken_back_from_its_end(typed: Typed, ledger: Ledger, file: str) -> None:
+    first = json.loads(typed("reps", "reassign", "--from", "R7", "--to", "R9", "--yes", "--json"))["run"]
+    turn(file)
+    second = json.loads(typed("reps", "reassign", "--from", "R9", "--to", "R7", "--yes", "--json"))["run"]
+    turn(file)
+    typed("reps", "reassign", "--undo", str(first), "--yes", code=1)
+    assert f"Run {second} gave on what run {first} had given. What to do: take back run {second} first." in typed.err
+    for run, name in ((second, "Amélie Durand"), (first, "Jonas Weber")):
+        typed("reps", "reassign", "--undo", str(run), "--yes")
+        turn(file)
+        assert shown(ledger, "10017") == [name]
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
