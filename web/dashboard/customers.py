@@ -66,7 +66,12 @@ def near(context: Context, flow: RepFlowSettings, text: str) -> list[tuple[str, 
 
 def before(text: str) -> str:
     """What comes right before everything that begins so, in the order of the ledger (pure)."""
-    return text[:-1] + chr(ord(text[-1]) - 1) + "\U0010fffe" if text and ord(text[-1]) > 33 else ""
+    if not text or ord(text[-1]) <= 33:
+        return ""
+    one_less = (
+        0xD7FF if text[-1] == "\ue000" else ord(text[-1]) - 1
+    )  # between them lie surrogates, which are no characters
+    return text[:-1] + chr(one_less) + "\U0010fffe"
 
 
 def day_of(text: str) -> date | None:
