@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from core.errors import RetryLater
+from core.errors import Held, RetryLater
 from core.keys import content_hash
 from ledger.flows import REHEARSED
 from ledger.inbox import Record
@@ -90,11 +90,13 @@ def _customer(run: RepRun, record: Record) -> Outcome:
         return _agency(run, record, customer)
     _not_an_agency(run, number)
     book, resolution = kept(run, customer)
-    publishing.want(run.context, run.flow, customer)
+    untold = _told_to_portals(run, customer)
     who = _who(resolution)
-    if not run.flow.target:
+    owned = repowners.follow(run, customer, resolution, book) if run.flow.target else None
+    if untold is not None:
+        raise untold  # only now: what a portal cannot take keeps no owner from following
+    if owned is None:
         return _settled(record, who)
-    owned = repowners.follow(run, customer, resolution, book)
     if owned.rehearsed:
         return Outcome(
             "retry",
@@ -105,6 +107,15 @@ def _customer(run: RepRun, record: Record) -> Outcome:
             number=number,
         )
     return _settled(record, f"{who} {owned.sentence}")
+
+
+def _told_to_portals(run: RepRun, customer: ErpCustomer) -> Held | None:
+    """Why a portal cannot be told; None: all are, in time."""
+    try:
+        publishing.want(run.context, run.flow, customer)
+    except Held as why:
+        return why
+    return None
 
 
 def kept(run: RepRun, customer: ErpCustomer) -> tuple[Book, Resolution]:

@@ -25,7 +25,7 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told_by(make: Maker, portal: Any, **more: Any) -> RepWorld:
-    world = RepWorld(make, target="", portals=(portal.name,), **more)
+    world = RepWorld(make, **{"target": "", **more}, portals=(portal.name,))
     world.context.publishers = {portal.name: portal}
     for code, name in (("R7", "Anna Rossi"), ("R9", "Bea Kim")):
         world.erp.rep(code, name, email=f"{code.lower()}@firm.example", mobile="+39 333 1")
@@ -506,6 +506,16 @@ def test_a_customer_whose_rep_cannot_be_written_is_held_alone(filed: RepWorld, f
     assert filed.world.job("erp/customer/1").state == "held"
     assert "rep_separator" in filed.world.job("erp/customer/1").reason
     assert reps_of(folder) == {"2": "R7"}
+
+
+def test_what_a_portal_cannot_take_keeps_no_owner_from_following(make: Maker, folder: Path) -> None:
+    filed = told_by(make, ks(folder), target="crm")
+    account = filed.account("1")
+    filed.erp.rep("R7,X", "Two In One")
+    filed.erp.customer("1", "R9", "R7,X")
+    everything(filed)
+    assert filed.world.job("erp/customer/1").state == "held"
+    assert filed.owner(account) == "R9"
 
 
 def test_tabs_and_line_ends_in_a_name_move_nothing(filed: RepWorld, folder: Path) -> None:
