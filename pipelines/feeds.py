@@ -158,7 +158,8 @@ class Round:
         return not why
 
     def _tell(self) -> None:
-        alerts, cause = self.means.ledger.alerts, f"feed/{self._name}"
+        alerts = self.means.ledger.alerts
+        cause = f"feed/{self._name}"
         if not self.stops:
             alerts.close(cause, "The files go on.")
             return

@@ -224,7 +224,7 @@ class OdooConformance(WalkedErp):
         ]
         assert one.region == "team-1"
         assert {name: each.business for name, each in found.items() if each.business != "customer"} == {
-            "OWN": "own", "R0": "agency", "R1": "agency", "R2": "agency",
+            "OWN": "own", "R0": "rep", "R1": "rep", "R2": "rep",
         }  # fmt: skip
 
     def test_the_protocol_is_chosen_once_and_said(self, erp: Odoo) -> None:

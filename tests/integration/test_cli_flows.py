@@ -170,7 +170,7 @@ def test_init_says_how_a_new_flow_begins(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_up_says_which_flows_write_nothing(typed: Typed, ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
-    context: Any = SimpleNamespace(flows={"orders": None}, ledger=ledger)
+    context: Any = SimpleNamespace(flows={"orders": None}, reps={}, ledger=ledger)
     cli._tell_modes(context)
     assert "`orderwire flow live orders`" in capsys.readouterr().out
     typed("flow", "live", "orders", "--yes")

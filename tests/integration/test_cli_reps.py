@@ -48,7 +48,7 @@ def customer(ledger: Ledger, number: str, *codes: str, active: bool = True, show
         digest=number,
         seen_on=date(2026, 11, 20),
         rep=shown,
-        resolution=json.dumps({"reps": reps, "active": active}),
+        resolution=json.dumps({"reps": reps, "active": active, "assigned": [[agency, code] for code in codes]}),
     )
     ledger.reps.save_card("erp", number, answer, concerns=[Concern("rep", code) for code in codes])
 

@@ -15,7 +15,7 @@ router = APIRouter()
 
 CLOSED: Final = 100
 """Closed alerts that are shown: the newest."""
-OF_A_CONNECTION: Final = ("connection", "silence", "gaps", "webhooks", "refused")
+OF_A_CONNECTION: Final = ("connection", "silence", "gaps", "webhooks", "refused", "feed")
 """Causes `<kind>/<connection>`."""
 
 
@@ -24,6 +24,8 @@ def link(cause: str) -> str:
     kind, _, rest = cause.partition("/")
     if kind in OF_A_CONNECTION and rest:
         return f"/connections/{quote(rest, safe='')}"
+    if kind == "feed-rows" and rest:
+        return f"/connections/{quote(rest.partition('/')[0], safe='')}"
     if kind == "schedule" and rest:
         return f"/schedules#{anchor(rest)}"
     if kind == "held" and rest:

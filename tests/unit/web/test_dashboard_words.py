@@ -38,6 +38,8 @@ CAUSES = {
     "schedule/poll/shop": "/schedules#s-poll-shop",
     "held/shop-orders/rate limit": "/jobs?state=held&flow=shop-orders&error=rate+limit",
     "held/shop-orders/": "/jobs?state=held&flow=shop-orders&error=",
+    "feed/files": "/connections/files",
+    "feed-rows/files/OW": "/connections/files",
     "compare/shop-orders/doubled": "/jobs?flow=shop-orders&state=settled",
     "double:crm:order:shop/order/10:01": "/search?q=shop%2Forder%2F10%3A01",
 }
@@ -58,7 +60,7 @@ def test_every_cause_that_the_product_raises_is_known() -> None:
     assert {"connection", "held", "schedule", "webhooks", "double", "compare", "silence", "gaps"} <= raised, (
         "the search works"
     )
-    assert raised <= {*OF_A_CONNECTION, "held", "schedule", "double", "compare"}, (
+    assert raised <= {*OF_A_CONNECTION, "feed-rows", "held", "schedule", "double", "compare"}, (
         "say in web/dashboard/alerts.py where it leads"
     )
 
