@@ -253,6 +253,8 @@ class FlowSettings(Section):
     """Canonical order status -> the CRM's word, over the connector's own table."""
     delivery: MethodTable = MethodTable()
     payment: MethodTable = MethodTable()
+    delivered: tuple[str, ...] = ("Delivered",)
+    """The CRM's words for an order that the customer has."""
     ownership: OwnershipRules = OwnershipRules()
     write_back: bool = False
     """Write our external id onto orders that are adopted. The only thing that adopting ever writes into the CRM."""

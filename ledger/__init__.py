@@ -22,6 +22,7 @@ from ledger.flows import Flows
 from ledger.inbox import Inbox
 from ledger.jobs import Jobs
 from ledger.links import Links
+from ledger.orderstates import OrderStates
 from ledger.parties import Parties
 from ledger.people import People
 from ledger.processes import Processes
@@ -48,6 +49,7 @@ class Ledger:
         self.inbox = Inbox(db)
         self.jobs = Jobs(db, lease=lease)
         self.links = Links(db)
+        self.orders = OrderStates(db)
         self.parties = Parties(db)
         self.states = States(db)
         self.budgets = Budgets(db)

@@ -16,7 +16,7 @@ from ledger.jobs import Outcome
 from ledger.links import Link
 from ledger.reps import OrderRep
 from mapping.canonical import LineKind, OrderStatus, SalesOrder
-from pipelines import adopted, customers, invoices, orderreps, products, start
+from pipelines import adopted, customers, invoices, life, orderreps, products, start
 from pipelines.customers import CustomerRefs
 from pipelines.run import Ensured, Run
 
@@ -49,6 +49,7 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
     if rep is not None:
         made = [customer.account] * ("account" in customer.made) + [customer.contact] * ("contact" in customer.made)
         orderreps.given(run, words.owner, [*made, *([ensured.ref.id] if ensured.created else [])])
+    life.note(run, order, refs, ensured)
     invoices.ensure(run, order, refs, ensured)
     return Outcome("settled", number=order.number, amount=str(order.total), currency=order.currency)
 

@@ -42,6 +42,8 @@ _REP_RECIPES: Final[Mapping[str, Callable[[RepRun], Outcome]]] = {
     REQUEST: requests.carry,
 }
 """By the kind of the job's record; what an ERP tells is carried by `reps`."""
+_RECIPES: Final[Mapping[str, Callable[[Run], Outcome]]] = {}
+"""By the kind of the job's record, in a flow of orders; every other record is an order."""
 
 
 class Runner:
@@ -128,6 +130,8 @@ class Runner:
             return _REP_RECIPES.get(run.claim.key.kind, reps.carry)(run)
         if not isinstance(run, Run):
             raise TypeError(f"no recipe for {type(run).__name__}")
+        if (recipe := _RECIPES.get(run.claim.key.kind)) is not None:
+            return recipe(run)
         record = self._newest(run)
         if record.deleted:
             return standing.deleted(run) if isinstance(run, Rehearsal) else orders.deleted(run)

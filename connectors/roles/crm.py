@@ -177,6 +177,10 @@ class Crm(Protocol):
         """Before anything is written: owner known, status and other picklist words exist. Raises `Held`."""
         ...
 
+    def order_word(self, refs: OrderRefs, order: SalesOrder) -> str:
+        """The word for where the order stands that creating or updating it sends. Calls nobody."""
+        ...
+
     def has_owner(self, name: str) -> bool:
         """Whether the owners table knows this name."""
         ...

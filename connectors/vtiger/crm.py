@@ -128,6 +128,9 @@ class VtigerCrm:
     def check_order_words(self, refs: OrderRefs, order: SalesOrder) -> None:
         self._orders.check_words(refs, order)
 
+    def order_word(self, refs: OrderRefs, order: SalesOrder) -> str:
+        return self._orders.status(refs, order)
+
     def has_owner(self, name: str) -> bool:
         return name in self.settings.owners
 

@@ -9,9 +9,11 @@ from mapping.canonical.order import (
     OrderStatus,
     PaymentStatus,
     Refund,
+    RefundedPart,
     SalesOrder,
     ShippingLine,
     TaxAmount,
+    Tracking,
 )
 from mapping.canonical.party import Account, Address, Contact, Customer, Lead, Party, Person, Probe
 from mapping.canonical.reps import Absence, Agency, ErpCustomer, Region, RepAssignment, SalesRep, ShipTo, Subject
@@ -39,6 +41,7 @@ __all__ = [
     "Person",
     "Probe",
     "Refund",
+    "RefundedPart",
     "Region",
     "RepAssignment",
     "SalesOrder",
@@ -49,4 +52,5 @@ __all__ = [
     "Subject",
     "TaxAmount",
     "Text",
+    "Tracking",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -39,6 +39,8 @@ class LineKind(StrEnum):
 
     PRODUCT = "product"
     FEE = "fee"
+    REFUND = "refund"
+    """Money that went back, negative; it names the refund, and moves no goods (mapping.refunds)."""
 
 
 class TaxAmount(Canonical):
@@ -95,14 +97,35 @@ class Coupon(Canonical):
     amount: Decimal = Decimal(0)
 
 
+class RefundedPart(Canonical):
+    """What of a refund is for one line or one way of delivery. Amounts are positive."""
+
+    of: str
+    """The id of the order's line or shipping line; "" for money that the store gives no line for."""
+    quantity: Decimal = Decimal(0)
+    """How many of it came back; 0 where only money went back."""
+    net: Decimal
+    taxes: tuple[TaxAmount, ...] = ()
+
+
 class Refund(Canonical):
-    """Money that went back. It never changes the order's total."""
+    """Money that went back. As read it is not part of the order's total: `mapping.refunds` takes it off."""
 
     id: str
     amount: Decimal
     """Positive."""
     reason: Text = ""
     created: datetime | None = None
+    parts: tuple[RefundedPart, ...] | None = None
+    """What it is for, as far as the store tells; None: not asked yet, the order's own record names the amount alone."""
+
+
+class Tracking(Canonical):
+    """A parcel on its way."""
+
+    carrier: Text = ""
+    number: Text = ""
+    url: Text = ""
 
 
 class SalesOrder(Canonical):
@@ -117,6 +140,17 @@ class SalesOrder(Canonical):
     payment_status: PaymentStatus = PaymentStatus.UNKNOWN
     placed_at: datetime
     paid_at: datetime | None = None
+    shipped_at: datetime | None = None
+    """When the goods left, where the source tells."""
+    delivered_at: datetime | None = None
+    """When the customer had them, where the source tells."""
+    tracking: tuple[Tracking, ...] = ()
+    promised_on: date | None = None
+    """The day by which the store promised the goods."""
+    rush: bool = False
+    """The customer needs it as fast as possible."""
+    language: str = ""
+    """The customer's language, like `it`; "" where the source does not tell."""
     currency: str
     prices_include_tax: bool = False
     customer: Customer
