@@ -52,3 +52,8 @@ def clocks(system: str, theirs: datetime | None, ours: datetime) -> Iterator[Fin
         f"{system}'s clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours. Nothing is missed by that."
     )
     yield Finding("clock", "warning", message, "let both machines set their clocks by NTP.")
+
+
+def warehouses(names: Iterable[str]) -> Finding:
+    """Of which places stock is told."""
+    return Finding("warehouses", "ok", f"Stock is read for {', '.join(names) or 'no warehouse: there is none'}.")

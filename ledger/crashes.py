@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from ledger import tables as t
 from ledger.database import SECOND, Database
 from ledger.prepared import Prepared
+from ledger.processes import process_of
 
 CRASHES_HOLD: Final = 3
 """So many crashes alone hold a job, as long as nothing else crashes meanwhile."""
@@ -113,8 +114,3 @@ def pause_after(crashes: int) -> float:
         return 0.0
     pause = min(CRASH_PAUSE * 4.0 ** (crashes - 2), CRASH_PAUSE_MOST)
     return pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads, guards nothing
-
-
-def process_of(worker: str) -> str:
-    """The process of a claim's worker: `host:pid/thread` without the thread."""
-    return worker.partition("/")[0]

@@ -80,7 +80,7 @@ class Work:
     @property
     def process(self) -> str:
         """The process of that thread."""
-        return self.worker.rpartition("/")[0]
+        return process_of(self.worker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,11 @@ class Processes:
         )
         found = {row.queue: int(row.number) for row in self.db.rows(query)}
         return Done(found, sum(found.values()) >= NEWEST)
+
+
+def process_of(worker: str) -> str:
+    """The process of a claim's worker: `<process>/<thread>` without the thread."""
+    return worker.partition("/")[0]
 
 
 def _view(row: sa.Row[Any], now: int) -> ProcessView:

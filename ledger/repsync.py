@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from ledger import tables as t
 from ledger.database import SECOND, Database
 from ledger.inbox import RANK, Route
-from ledger.reprows import OrderRep, Owned, StoredCard, card_of, chunks, concerned
+from ledger.reprows import OrderRep, Owned, chunks, concerned
 
 AT_ONCE: Final = 3000
 """Customers that are read at once."""
@@ -99,23 +99,6 @@ class RepSync:
             for some in chunks(sorted(found)):
                 count += self.db.transact(partial(work, some=some))
         return count
-
-    def due_cards(self, source: str, day: date, limit: int = 500) -> list[StoredCard]:
-        """Cards whose `until` is this day or earlier."""
-        card = t.rep_card
-        due = (card.c.source == source) & (card.c.until != "") & (card.c.until <= day.isoformat())
-        return [card_of(row) for row in self.db.rows(sa.select(card).where(due).order_by(card.c.until).limit(limit))]
-
-    def wake_all(self, source: str, customers: Sequence[str], routes: Sequence[Route]) -> None:
-        """Make these customers due."""
-        card = t.rep_card.c
-
-        def work(connection: Connection) -> None:
-            for some in chunks(sorted(customers)):
-                chosen = sa.select(card.customer).where(card.source == source, card.customer.in_(some))
-                self._want(connection, source, chosen, routes)
-
-        self.db.transact(work)
 
     def _want(
         self, connection: Connection, source: str, customers: sa.Select[tuple[str]], routes: Sequence[Route]

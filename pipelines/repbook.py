@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -176,8 +175,3 @@ def told(resolution: Resolution) -> dict[str, Any]:
         "unknown": list(resolution.unknown),
         "until": resolution.until.isoformat() if resolution.until else None,
     }
-
-
-def told_text(resolution: Resolution) -> str:
-    """`told` as text, always the same for the same."""
-    return json.dumps(told(resolution), ensure_ascii=False, sort_keys=True)

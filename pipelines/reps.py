@@ -7,7 +7,7 @@ its card is kept, its owner follows. `look_again` makes due whom a change of the
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from core.errors import Held, RetryLater
 from core.keys import content_hash
@@ -151,11 +151,10 @@ def kept(run: RepRun, customer: ErpCustomer) -> tuple[Book, Resolution]:
 
 def _agency(run: RepRun, record: Record, customer: ErpCustomer) -> Outcome:
     """A business of the ERP that sells: it is nobody's customer."""
-    own = customer.business == "own"
     if customer.business == "rep":
         _not_an_agency(run, customer.number)
-    facts: dict[str, Any] = {"name": customer.name, "business": customer.number, "own": own}
-    if customer.business != "rep":
+    else:
+        facts = {"name": customer.name, "business": customer.number, "own": customer.business == "own"}
         run.ledger.reps.put_agency(run.source, customer.number, facts, told="erp", by=run.source)
     _forget(run, customer.number)
     publishing.gone(run.context, run.flow, customer.number)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from connectors.findings import clocks, encryption, looked, problem
+from connectors.findings import clocks, encryption, looked, problem, warehouses
 from connectors.odoo.client import Client
 from connectors.odoo.protocol import JSON2_SINCE, Way
 from connectors.odoo.rows import Rows, warehouse_name
@@ -138,8 +138,7 @@ def _clock(look: Inspection) -> Iterator[Finding]:
 
 def _warehouses(look: Inspection) -> Iterator[Finding]:
     if look.wants("stock"):
-        names = [warehouse_name(place) for place in look.rows.places()]
-        yield Finding("warehouses", "ok", f"Stock is read for {', '.join(names) or 'no warehouse: there is none'}.")
+        yield warehouses(map(warehouse_name, look.rows.places()))
 
 
 def _salespeople(look: Inspection) -> Iterator[Finding]:

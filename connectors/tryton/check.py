@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from connectors.findings import clocks, encryption, looked, problem
+from connectors.findings import clocks, encryption, looked, problem, warehouses
 from connectors.roles import Finding
 from connectors.tryton.client import Client
 from connectors.tryton.rows import Rows, warehouse_name
@@ -154,8 +154,7 @@ def _clock(look: Inspection) -> Iterator[Finding]:
 
 def _warehouses(look: Inspection) -> Iterator[Finding]:
     if look.wants("stock"):
-        names = [warehouse_name(place) for place in look.rows.places()]
-        yield Finding("warehouses", "ok", f"Stock is read for {', '.join(names) or 'no warehouse: there is none'}.")
+        yield warehouses(map(warehouse_name, look.rows.places()))
 
 
 def _agents(look: Inspection) -> Iterator[Finding]:

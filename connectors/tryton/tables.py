@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from connectors.tryton.client import Client
-from connectors.walk import IDS_PER_PAGE, Domain, Row, Source
+from connectors.walk import Domain, Source
 from core.clock import to_micros
 from mapping.tryton.wire import moment_of
 
@@ -22,12 +22,7 @@ class TrytonTables:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.count = client.count
-
-    def listing(
-        self, model: str, domain: Domain, fields: Sequence[str], *, after: int = 0, per_page: int = IDS_PER_PAGE
-    ) -> Iterator[list[Row]]:
-        return self._client.listing(model, domain, fields, after=after, per_page=per_page)
+        self.count, self.listing = client.count, client.listing
 
     def last_id(self, model: str) -> int:
         rows = self._client.search_read(model, [], ["id"], limit=1, order=LAST_ID)

@@ -160,7 +160,8 @@ def test_a_second_look_writes_nothing(sqlite_template: Path, tmp_path: Path) -> 
     place.look()
     writes = place.crm.writes
     assert place.crm.owner == "R10"
-    place.ledger.reps.wake_all("erp", ["1"], place.context.rep_routes("erp"))
+    (job,) = place.ledger.jobs.list(search="erp/customer/1")
+    assert place.ledger.jobs.retry(job.id)
     place.look()
     assert place.crm.writes == writes
     place.ledger.close()

@@ -96,7 +96,6 @@ def reassigned(mine: RepWorld, client: TestClient, **fields: str) -> str:
 
 def test_a_look_first_then_done_and_taken_back(people: RepWorld, client: TestClient) -> None:
     account = people.account("1")
-    people.ledger.reps.wake_all("erp", ["1"], people.context.rep_routes("erp"))
     people.turn()
     form = get(client, "/reps/reassign")
     assert "Anna" in form
