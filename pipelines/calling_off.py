@@ -1,0 +1,165 @@
+"""An order that its store calls off: in time it is simply cancelled; after its invoice, or after the goods left, the flow's
+policy says what becomes of it. What was decided once holds until the store takes the cancellation back, and is undone then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from connectors.roles import Crediting, OrderRefs, Ref
+from core.errors import Held
+from core.money import show
+from core.settings import CancelWord
+from ledger.links import Link
+from mapping.canonical import LineKind, OrderLine, OrderStatus, SalesOrder
+from mapping.canonical.totals import rounding_unit
+from mapping.refunds import PREFIX, less_refunds, reversal, taken_off
+from pipelines import aftermath, crediting
+from pipelines.aftermath import Action, Aftermath
+from pipelines.run import Run
+
+CALLS_OFF: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.FAILED, OrderStatus.DELETED})
+"""Statuses by which a store calls an order off. A refunded one is not: its refunds say what became of it."""
+LATE: Final = "cancelled late"
+"""The class of an order whose cancellation a person must judge."""
+_STRICTEST: Final[tuple[CancelWord, ...]] = ("hold", "credit", "cancel")
+
+
+def decide(run: Run, order: SalesOrder, words: OrderRefs, link: Link | None) -> Action:
+    """How the cancellation of an order that is there is met, before anything of it is written; "" where it is not called off.
+    Raises Held (class "cancelled late") where a person must decide.
+    """
+    key = str(order.key)
+    known = aftermath.of(run, key)
+    if order.status not in CALLS_OFF or link is None or not link.linked:
+        return ""
+    if known.action:
+        return known.action
+    action = _action(run, order, words, link)
+    aftermath.keep(run, key, replace(known, action=action))
+    return action
+
+
+def follow(run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref, action: Action) -> None:
+    """The invoice of a cancelled order, as it was decided; what a cancellation did that the store has taken back is undone."""
+    crm, known = aftermath.crediting(run), aftermath.of(run, str(order.key))
+    if crm is None:
+        return
+    if not action:
+        if known.action:
+            _take_back(run, order, crm, known)
+        return
+    invoice = crediting.invoice_of(run, order)
+    if invoice is None:
+        return
+    if action == "cancel":
+        _cancel_invoice(run, order, crm, known, invoice)
+    elif action == "credit":
+        _credit_rest(run, order, refs, order_ref, crm, known, invoice)
+
+
+# -- what to do --------------------------------------------------------------------------------------------------------
+
+
+def _action(run: Run, order: SalesOrder, words: OrderRefs, link: Link) -> Action:
+    """By the strictest policy of what happened already."""
+    policy = run.flow.cancel
+    late = {"invoiced": policy.invoiced} if _invoiced(run, order) else {}
+    late |= {"shipped": policy.shipped} if _shipped(run, order) else {}
+    wanted = next((word for word in _STRICTEST if word in late.values()), None)
+    if wanted is None:
+        return "plain"
+    if wanted != "hold":
+        return wanted
+    there = run.crm.order_total(Ref(link.remote_id, link.remote_number))
+    if there is not None and there[1] == run.crm.order_word(words, order):
+        return "person"
+    raise _held(run, order, link, [what for what, word in late.items() if word == "hold"])
+
+
+def _invoiced(run: Run, order: SalesOrder) -> bool:
+    """Whether an invoice stands, whoever wrote it."""
+    known = run.ledger.invoices.of_order(run.flow.name, str(order.key))
+    standing = [one for one in known if not one.credit and one.state not in {"cancelled", "draft"}]
+    link = crediting.invoice_of(run, order)
+    unknown = link is not None and link.remote_id not in {one.remote_id for one in known}
+    return bool(standing) or unknown
+
+
+def _shipped(run: Run, order: SalesOrder) -> bool:
+    """Whether goods have left, as the store tells now or told before it called the order off, or as the CRM says."""
+    before = run.ledger.orders.get(run.flow.name, str(order.key))
+    told = order.shipped_at or order.delivered_at or order.tracking
+    if told or before is None:
+        return bool(told)
+    words = {*run.flow.delivered, *run.flow.shipped}
+    return bool(before.shipped_at or before.delivered_at) or before.crm_status in words
+
+
+def _held(run: Run, order: SalesOrder, link: Link, why: list[str]) -> Held:
+    there = link.remote_number or link.remote_id
+    return Held(
+        f"The store has called off the order {order.number}, which is {' and '.join(why)} already: {there} in "
+        f"{run.flow.target} stays as it is. What to do: cancel {there} there, with its invoice or by a credit note, then "
+        f'retry; or skip this job. To have it done from now on, set {why[0]} = "cancel" or "credit" in the flow\'s cancel table.',
+        error_class=LATE,
+        field="status",
+    )
+
+
+# -- doing it ----------------------------------------------------------------------------------------------------------
+
+
+def _cancel_invoice(run: Run, order: SalesOrder, crm: Crediting, known: Aftermath, invoice: Link) -> None:
+    """The CRM gives back the stock that it took by itself. What the invoice was called before is remembered."""
+    cancelled = crm.bill_word("cancelled")
+    if invoice.payload_hash != crediting.CANCELLED and not known.was:
+        there = crm.issued(Ref(invoice.remote_id, invoice.remote_number))
+        if there is not None and there.status != cancelled:
+            aftermath.keep(run, str(order.key), replace(aftermath.of(run, str(order.key)), was=there.status))
+    crediting.set_status(run, crm, invoice, crediting.CANCELLED, cancelled)
+
+
+def _credit_rest(
+    run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref, crm: Crediting, known: Aftermath, invoice: Link
+) -> None:
+    """A note over what is left of the invoice. Where the order is another sum by now than what is left of it, the note is over
+    that sum alone: line by line it would take back what was never invoiced.
+    """
+    place = _place(known)
+    note = run.ledger.links.get(run.flow.target, crediting.KIND, f"{order.key}/{place}")
+    if note is not None and note.linked and note.payload_hash == crediting.CREDITED:
+        return
+    there = crm.issued(Ref(invoice.remote_id, invoice.remote_number))
+    if there is None or there.status == crm.bill_word("cancelled"):
+        return
+    rest = (there.total - crediting.sum_of(run, order, crm)).quantize(rounding_unit(order))
+    if rest > 0:
+        reason = f"Order {order.number} was cancelled"
+        crediting.ensure(run, crm, order, refs, order_ref, crediting.Note(place, _rest(order, rest), reason))
+
+
+def _rest(order: SalesOrder, rest: Decimal) -> tuple[OrderLine, ...]:
+    """Lines that come to `rest`, negative: those of the order, with or without its refunds, where that is what is left."""
+    for left in (order, *(() if taken_off(order) else (less_refunds(order, order.refunds),))):
+        if left.total == rest:
+            return reversal(left)
+    name = f"Cancelled: what is left of the invoice, {show(rest, order.currency)}"
+    return (OrderLine(id=f"{PREFIX}cancelled/rest", kind=LineKind.REFUND, name=name, subtotal=-rest, net=-rest),)
+
+
+def _place(known: Aftermath) -> str:
+    """Each cancellation has a note of its own: what is left may be another sum the next time."""
+    return f"cancelled/{known.times + 1}"
+
+
+def _take_back(run: Run, order: SalesOrder, crm: Crediting, known: Aftermath) -> None:
+    """The store wants the order after all."""
+    invoice = crediting.invoice_of(run, order)
+    if known.action == "cancel" and invoice is not None:
+        crediting.set_status(run, crm, invoice, crediting.INVOICED, known.was or crm.invoice_word(order))
+    if known.action == "credit":
+        crediting.cancel(run, crm, order, _place(known))
+    aftermath.keep(run, str(order.key), replace(known, action="", was="", times=known.times + 1))
