@@ -1,49 +1,125 @@
-"""The invoice of an order, by policy: `never` (the ERP invoices), `on_order`, `on_paid`. Created once, from the order."""
+"""The invoice of an order, by policy: `never`, `on_order`, `on_paid`, `on_delivered`; created once, from the order. With
+`from_erp` the ERP invoices, and `pipelines.erpinvoices` brings its invoices over.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
-from connectors.roles import OrderRefs
+from connectors.roles import Invoicing, OrderRefs, Written
 from core.keys import external_id
+from ledger.invoices import KIND, InvoiceState, State
+from ledger.links import Link
+from ledger.orderstates import OrderState
 from ledger.runs import marked
 from mapping.canonical import OrderStatus, PaymentStatus, SalesOrder
+from mapping.erpinvoices import named
+from pipelines import crediting, life
 from pipelines.run import Ensured, Run
 
-KIND: Final = "invoice"
 _NEVER_INVOICED: Final = frozenset(
     {OrderStatus.DRAFT, OrderStatus.FAILED, OrderStatus.CANCELLED, OrderStatus.REFUNDED, OrderStatus.DELETED}
 )
 
 
-def wanted(policy: str, order: SalesOrder) -> bool:
-    """Whether this order is to have an invoice now (pure)."""
-    if policy == "never" or order.status in _NEVER_INVOICED:
+def wanted(policy: str, order: SalesOrder, *, delivered: bool = False) -> bool:
+    """Whether this order is to have an invoice of ours now (pure)."""
+    if order.status in _NEVER_INVOICED:
         return False
-    return policy == "on_order" or order.payment_status is PaymentStatus.PAID
+    when = {
+        "on_order": True,
+        "on_paid": order.payment_status is PaymentStatus.PAID,
+        "on_delivered": delivered,
+    }
+    return when.get(policy, False)
 
 
-def ensure(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured) -> Ensured | None:
+def ensure(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured, state: OrderState) -> Ensured | None:
     """Create the invoice where the policy asks for one and there is none. A backfill makes none unless it was told to; a
-    live change of the same order follows the policy again.
+    live change of the same order follows the policy again. Bills of the ERP that waited for this order go on.
     """
-    if not wanted(run.flow.invoices, order) or _silent(run):
+    _wake_bills(run, order, sales_order)
+    delivered = life.delivered(run.flow, order, state.crm_status)
+    if not wanted(run.flow.invoices, order, delivered=delivered) or _silent(run):
         return None
-    key = f"{order.key}"
+    key = str(order.key)
     known = run.ledger.links.get(run.flow.target, KIND, key)
     if known is not None and known.linked:
+        _show(run, order, known)
         return None
     own = replace(refs, external_id=external_id(order.key.connection, KIND, order.key.id))
-    return run.ensure(
+    made = run.ensure(
         KIND,
         key,
-        payload_hash="once",
+        payload_hash=crediting.INVOICED,
         # An order that was created a moment ago, in this very attempt, cannot have an invoice yet.
         find=lambda: () if sales_order.created else run.crm.find_invoice(own.external_id),
-        create=lambda: run.crm.create_invoice(order, own, sales_order.ref),
+        create=lambda: _create(run, order, own, sales_order),
         known=known,
     )
+    _note(run, order, made)
+    return made
+
+
+def _create(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured) -> Written:
+    """Less what has been refunded so far; what is refunded from now on gets credit notes."""
+    crediting.invoiced(run, order)
+    return run.crm.create_invoice(order, refs, sales_order.ref)
+
+
+def _note(run: Run, order: SalesOrder, made: Ensured) -> None:
+    """Show it with the order. What the CRM says of it later comes by its own way (pipelines.crmpolling)."""
+    if run.rehearsed:
+        return
+    word = run.crm.invoice_word(order) if isinstance(run.crm, Invoicing) else ""
+    state: State = run.crm.invoice_state(word) if isinstance(run.crm, Invoicing) else "unknown"
+    run.ledger.invoices.made(
+        InvoiceState(
+            flow=run.flow.name,
+            order_key=str(order.key),
+            system=run.flow.target,
+            remote_id=made.ref.id,
+            origin="ours",
+            number=made.ref.number,
+            word=word,
+            state=state,
+            currency=order.currency,
+            total=order.total,
+            issued=(order.paid_at or order.placed_at).date(),
+        )
+    )
+
+
+def _show(run: Run, order: SalesOrder, link: Link) -> None:
+    """One that was linked and is not shown (a crash between the two, an older ledger): what it holds, its CRM tells."""
+    flow, key = run.flow.name, str(order.key)
+    shown = {(one.system, one.remote_id) for one in run.ledger.invoices.of_order(flow, key)}
+    if not run.rehearsed and (link.target, link.remote_id) not in shown:
+        run.ledger.invoices.made(
+            InvoiceState(flow, key, link.target, link.remote_id, "ours", link.remote_number, currency=order.currency)
+        )
+
+
+def _wake_bills(run: Run, order: SalesOrder, sales_order: Ensured) -> None:
+    if not run.flow.invoices_from or run.rehearsed:
+        return
+    names = names_of(order, sales_order.ref.number)
+    for route in run.context.invoice_routes(run.flow.invoices_from):
+        if route.flow == run.flow.name:
+            run.ledger.invoices.came(route, names)
+
+
+def names_of(order: SalesOrder, crm_number: str) -> list[str]:
+    """What a bill of the ERP may call this order."""
+    own = external_id(order.key.connection, order.key.kind, order.key.id)
+    return list(dict.fromkeys([*named(order.number, crm_number), own, str(order.key)]))
+
+
+def paid_of(total: Decimal | None, balance: Decimal | None) -> Decimal | None:
+    """What was paid of a bill whose ERP tells what is still to be paid; None where it does not."""
+    return total - balance if total is not None and balance is not None else None
 
 
 def _silent(run: Run) -> bool:
