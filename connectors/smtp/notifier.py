@@ -1,15 +1,17 @@
-"""Hands messages to an SMTP server. Never answers mail: `Auto-Submitted` keeps other robots from answering ours."""
+"""Hands messages and letters to an SMTP server. Never reads nor answers mail."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
-from email.utils import format_datetime
 
-from connectors.roles import Finding, Message
+from connectors.http import outward
+from connectors.roles import Finding, Letter, Message
+from connectors.smtp import compose
+from connectors.smtp.handing import Handing, away, login_refused
 from connectors.smtp.settings import SmtpSettings
 from core.clock import Clock
 from core.errors import ConfigurationProblem, Held, RetryLater
@@ -18,7 +20,7 @@ _LATER = "What to do: nothing, it is sent again by itself."
 
 
 class SmtpNotifier:
-    """One server and its recipients. Each message is a session of its own: alerts are rare."""
+    """One server and its recipients. Each message is a session of its own: they are rare."""
 
     def __init__(self, settings: SmtpSettings, clock: Clock) -> None:
         self.name = settings.name
@@ -29,6 +31,8 @@ class SmtpNotifier:
         """Nothing stays open."""
 
     def send(self, message: Message) -> None:
+        if not self._settings.recipients:
+            raise self._nobody("This message")
         mail = self.compose(message)
         try:
             with self._session() as session:
@@ -47,19 +51,38 @@ class SmtpNotifier:
     def compose(self, message: Message) -> EmailMessage:
         """The mail. Header values are one line whatever they contain."""
         mail = EmailMessage()
-        mail["From"] = self._settings.sender
+        compose.heads(mail, self._settings, message.subject, message.id, self._clock.now())
         mail["To"] = ", ".join(self._settings.recipients)
-        mail["Subject"] = " ".join(message.subject.split())[:200]
-        mail["Date"] = format_datetime(self._clock.now())
-        mail["Message-ID"] = f"<{hashlib.sha256(message.id.encode()).hexdigest()[:32]}@{self._domain}>"
-        mail["Auto-Submitted"] = "auto-generated"
-        mail["X-Auto-Response-Suppress"] = "All"
         mail.set_content(message.text)
         return mail
 
-    @property
-    def _domain(self) -> str:
-        return self._settings.sender.rpartition("@")[2]
+    def deliver(self, letter: Letter) -> None:
+        settings = self._settings
+        if not letter.to and not settings.recipients:
+            raise self._nobody("This letter")
+        to = [compose.address(one, settings) for one in ([letter.to] if letter.to else settings.recipients)]
+        mail = compose.mail_of(letter, settings, to, self._clock.now())
+        within = settings.connect_timeout + settings.read_timeout
+        with outward(self.name, "deliver", "", within=within, method="SMTP"), self._entered() as session:
+            Handing(
+                self.name, session, settings.sender, [f"{one.local_part}@{one.ascii_domain}" for one in to]
+            ).hand_over(mail)
+
+    @contextlib.contextmanager
+    def _entered(self) -> Iterator[smtplib.SMTP]:
+        """A session that may send. What goes wrong before concerns every letter; how it ends concerns nobody."""
+        try:
+            session = self._session()
+        except smtplib.SMTPResponseException as error:
+            raise login_refused(self.name, error.smtp_code, "user or password") from None
+        except (OSError, smtplib.SMTPException) as error:
+            raise away(self.name, type(error).__name__) from None
+        try:
+            yield session
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                session.quit()
+        finally:
+            session.close()
 
     def check(self) -> Sequence[Finding]:
         try:
@@ -96,12 +119,20 @@ class SmtpNotifier:
         try:
             if settings.security == "starttls":
                 session.starttls(context=context)
+            session.ehlo_or_helo_if_needed()
             if settings.username and settings.password is not None:
                 session.login(settings.username, settings.password.get())
         except BaseException:
             session.close()
             raise
         return session
+
+    def _nobody(self, what: str) -> Held:
+        return Held(
+            f"{what} names nobody, and {self.name} has no recipients. What to do: give {self.name} `recipients`, then retry.",
+            error_class="configuration",
+            field="address",
+        )
 
     def _refused(self, recipients: dict[str, tuple[int, bytes]]) -> RetryLater | Held:
         address, (code, _) = next(iter(recipients.items()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from core.emails import fold_email
 from core.secrets import SecretRef
 from core.settings import ConnectionSettings
 
@@ -24,6 +25,7 @@ EmailAddress = Annotated[str, AfterValidator(_address)]
 class SmtpSettings(ConnectionSettings):
     """`[[connection]] connector = "smtp"`."""
 
+    letters: ClassVar[Literal["", "mail", "chat"]] = "mail"
     connector: Literal["smtp"] = "smtp"
     host: str
     port: int = Field(default=587, ge=1, le=65535)
@@ -32,4 +34,17 @@ class SmtpSettings(ConnectionSettings):
     username: str = ""
     password: SecretRef | None = None
     sender: EmailAddress
-    recipients: tuple[EmailAddress, ...] = Field(min_length=1)
+    sender_name: str = Field(default="", max_length=200)
+    """What people read before the sender's address."""
+    reply_to: EmailAddress | None = None
+    """Where answers to letters go; none: to the sender."""
+    recipients: tuple[EmailAddress, ...] = ()
+    """Who is told of alerts, and of whatever names nobody itself."""
+
+    @field_validator("recipients")
+    @classmethod
+    def _not_to_ourselves(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        sender = info.data.get("sender", "")
+        if any(fold_email(one) == fold_email(sender) for one in value):
+            raise ValueError(f"{sender} is the sender: mail to ourselves could go in circles")
+        return value
