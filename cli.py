@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console import adopt as adoptions
-from console import care, config, deliveries, jobs, runs, stores
+from console import care, config, deliveries, jobs, runs, stores, watching
 from console import feeds as feed_commands
 from console import flows as flow_commands
 from console import people as people_commands
@@ -30,6 +30,7 @@ from console import reassign as reassignments
 from console import rehearse as rehearsals
 from console import reps as rep_commands
 from console import review as reviews
+from console import stock as stock_commands
 from console.opening import DEFAULT, PROBLEM, USAGE, File, load
 from core.errors import ConfigurationProblem, OrderwireError
 
@@ -71,6 +72,7 @@ jobs_app.command("list")(jobs.list_jobs)
 jobs_app.command("show")(jobs.show)
 jobs_app.command("retry")(jobs.retry)
 jobs_app.command("skip")(jobs.skip)
+jobs_app.command("choose")(jobs.choose)
 app.command()(stores.fetch)
 app.command()(stores.backfill)
 app.command()(runs.undo)
@@ -79,6 +81,7 @@ app.command()(care.connections)
 app.command()(care.pause)
 app.command()(care.resume)
 app.command()(care.alerts)
+app.command()(watching.deliveries)
 app.command()(deliveries.doctor)
 app.command()(deliveries.gaps)
 app.command()(care.backup)
@@ -88,6 +91,7 @@ app.add_typer(jobs_app, name="jobs")
 app.add_typer(problem_commands.problems_app, name="problems")
 app.add_typer(flow_commands.flow_app, name="flow")
 app.add_typer(feed_commands.feed_app, name="feed")
+app.add_typer(stock_commands.stock_app, name="stock")
 app.command()(rehearsals.rehearse)
 app.command()(adoptions.adopt)
 app.add_typer(adoptions.link_app, name="link")
@@ -272,53 +276,6 @@ def worker(file: File = DEFAULT, log_level: LogLevel = "info") -> None:
             raise typer.Exit(PROBLEM)
 
 
-DEMO = """
-[ledger]
-url = "sqlite:///{folder}/orderwire.db"
-[web]
-port = {port}
-[[connection]]
-name = "form"
-connector = "orderform"
-webhook_secrets = ["file:{folder}/hook_secret"]
-[[connection]]
-name = "crm"
-connector = "vtiger"
-url = "{crm}"
-username = "apiuser"
-access_key = "file:{folder}/access_key"
-owners = {{ sales = "20x2", sara = "19x7", tom = "19x8", R3 = "19x6", R7 = "19x7", R9 = "19x8" }}
-currencies = {{ EUR = "21x1" }}
-unknown_product = "UNLISTED"
-erp_number_field = "siccode"
-[[connection]]
-name = "erp"
-connector = "tryton"
-url = "{erp}"
-database = "tryton"
-username = "orderwire"
-password = "file:{folder}/erp_password"
-overlap = 10
-[[flow]]
-name = "orders"
-source = "form"
-target = "crm"
-owner = "sales"
-[[reps]]
-name = "reps"
-source = "erp"
-target = "crm"
-poll = 2
-owner = "sales"
-[[portal]]
-name = "shop"
-source = "erp"
-secrets = ["file:{folder}/portal_secret"]
-origins = ["{portal}"]
-team = {{ name = "Office Supplies, customer service", phone = "+49 30 5550100", email = "service@office.example" }}
-"""
-
-
 @app.command()
 def demo(
     port: Annotated[int, typer.Option(help="Orderwire itself; 0 takes a free port.")] = 8700,
@@ -326,6 +283,7 @@ def demo(
     store_port: Annotated[int, typer.Option(help="The sandbox store.")] = 8702,
     erp_port: Annotated[int, typer.Option(help="The sandbox ERP.")] = 8703,
     portal_port: Annotated[int, typer.Option(help="The sandbox shop's page My account.")] = 8704,
+    mail_port: Annotated[int, typer.Option(help="The sandbox mail server's page.")] = 8705,
     log_level: LogLevel = "warning",
 ) -> None:
     """Try it out: everything in one process, with a web store, a CRM and an ERP made of cardboard. Keeps nothing afterwards."""
@@ -342,7 +300,11 @@ def demo(
         shop = house.enter_context(running(demo.store(words, address(bound), crm_at), port=store_port))
         erp_at = house.enter_context(running(demo.erp(words), port=erp_port))
         account = house.enter_context(running(demo.portal(words, address(bound)), port=portal_port))
-        text = DEMO.format(folder=folder, port=port, crm=crm_at, erp=erp_at, portal=account)
+        post = demo.mail()
+        mail_at = house.enter_context(running(post, port=mail_port))
+        text = demo.CONFIGURATION.format(
+            folder=folder, port=port, crm=crm_at, erp=erp_at, portal=account, smtp=post.smtp_port
+        )
         file = folder / DEFAULT
         file.write_text(text, encoding="utf-8")
         settings = load(file)
@@ -350,6 +312,9 @@ def demo(
         flow_commands.set_live(context.ledger, [*context.flows, *context.reps], "a demonstration")
         typer.echo(f"The store:  {shop}   fill in the order form ...")
         typer.echo(f"The CRM:    {crm_at}   ... and see account, contact and order arrive")
+        typer.echo(
+            f"The mail:   {mail_at}   ... the customer's invoice, and what the buyer is told when stock runs low"
+        )
         typer.echo(f"Its faults: {crm_at}/faults   break the CRM there and watch the dashboard tell")
         typer.echo(f"The ERP:    {erp_at}   give a customer another sales rep ...")
         typer.echo(f"My account: {account}   ... and see the card change that this customer is shown")

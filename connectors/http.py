@@ -120,9 +120,9 @@ def guarded(guard: Guard, *, live: bool = False, patience: float = 30.0) -> Iter
 
 
 @contextmanager
-def outward(connection: str, operation: str, path: str, *, within: float) -> Iterator[None]:
-    """A write that is no request (a file that is handed over), within so many seconds: the guard is asked first and told of it,
-    as of every write. Raises LeaseLost.
+def outward(connection: str, operation: str, path: str, *, within: float, method: str = "FILE") -> Iterator[None]:
+    """A write that is no request (a file or a letter that is handed over), within so many seconds: the guard is asked first and
+    told of it, as of every write. Raises LeaseLost.
     """
     guard = _guard.get()
     if guard is None:
@@ -134,7 +134,7 @@ def outward(connection: str, operation: str, path: str, *, within: float) -> Ite
         outcome = Outcome.OK
     finally:
         took = (time.perf_counter() - started) * 1000
-        guard.called(Call(connection, operation, "FILE", 0, outcome.value, took, write=True, path=redact(path)))
+        guard.called(Call(connection, operation, method, 0, outcome.value, took, write=True, path=redact(path)))
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from connectors.roles import ErpKind
+from connectors.roles import BadLevel, ErpKind, Page, StockPage
+from core.errors import Held
 from core.jsontext import dumps, fingerprint
 from core.keys import Change, Key, content_hash
+from mapping.canonical import StockLevel
 
 NOT_CONTENT: Final = frozenset({"write_date", "create_date", "_read_at"})
 """When something was written or read is not what it says."""
@@ -50,3 +52,19 @@ def nameless(connection: str, row: Mapping[str, Any], asked_at: datetime, proble
         topic="poll",
         fetched_at=asked_at,
     )
+
+
+def stock_page(page: Page, level: Callable[[Key, bytes], StockLevel]) -> StockPage:
+    """A page of changes of stock as levels. One that cannot be read stops no other."""
+    levels: list[StockLevel] = []
+    gone: list[str] = []
+    bad: list[BadLevel] = []
+    for change in page.changes:
+        if change.deleted:
+            gone.append(change.key.id)
+        elif change.raw is not None:
+            try:
+                levels.append(level(change.key, change.raw))
+            except Held as error:
+                bad.append(BadLevel(change.key.id, error.message))
+    return StockPage(levels, page.cursor, gone, bad)

@@ -15,6 +15,7 @@ from core.errors import ConfigurationProblem
 from core.keys import Key
 
 if TYPE_CHECKING:
+    from ledger.amendments import Choice, Disagreement
     from pipelines.desk import Desk
 
 JobId = Annotated[int, typer.Argument(help="The job's number, as `jobs list` shows it.", metavar="JOB")]
@@ -55,22 +56,83 @@ def list_jobs(
 
 
 def show(job: JobId, file: File = DEFAULT, as_json: AsJson = False) -> None:
-    """Show one job: every attempt, every delivery, and the records that it led to."""
+    """Show one job: every attempt, every delivery, and the records that it led to; both sides where one must be chosen."""
+    from pipelines.choosing import open_for
+
     with open_ledger(load(file, with_secrets=False)) as ledger:
         view = desk(ledger).job(job)
         attempts = ledger.jobs.attempts(job)
         events = ledger.inbox.events(Key.parse(view.key))
         links = ledger.links.of_key(view.key)
+        invoices = ledger.invoices.of_order(view.flow, view.key)
+        both = open_for(ledger, view)
+        state = ledger.orders.get(view.flow, view.key)
+        goods = [asdict(taken) for taken in ledger.goods.of_order(view.flow, view.key)]
     link_rows = [asdict(link) for link in links]
+    bills = [asdict(bill) for bill in invoices]
     if as_json:
-        print_json({"job": asdict(view), "attempts": attempts, "events": events, "links": link_rows})
+        standing = asdict(state) if state is not None else None
+        found = {"attempts": attempts, "events": events, "links": link_rows, "invoices": bills, "goods": goods}
+        sides = [
+            {"id": one.id, "part": one.asked.part, "rows": [asdict(row) for row in one.asked.rows]} for one in both
+        ]
+        print_json({"job": asdict(view), "standing": standing, **found, "conflicts": sides})
         return
     facts = asdict(view) | {"warnings": "\n".join(view.warnings)}
+    facts |= {"crm_status": state.crm_status, "crm_seen_at": state.crm_seen_at or ""} if state is not None else {}
     print_table(("job", str(job)), [(name, str(value)) for name, value in facts.items() if str(value)])
-    for title, rows in (("attempts", attempts), ("deliveries", events), ("links", link_rows)):
+    for one in both:
+        _both_sides(one, view.target)
+    if both:
+        say(
+            f"What to do: orderwire jobs choose {job} theirs (what {view.target} has stays), or store (it is replaced)."
+        )
+    listed = (
+        ("attempts", attempts),
+        ("deliveries", events),
+        ("links", link_rows),
+        ("invoices", bills),
+        ("goods", goods),
+    )
+    for title, rows in listed:
         say(f"\n{title}: {len(rows)}")
         for row in rows:
             say("  " + ", ".join(f"{key}={value}" for key, value in row.items() if value not in ("", None, [])))
+
+
+def _both_sides(one: Disagreement, target: str) -> None:
+    from pipelines.choosing import in_words
+
+    def said(text: str | None) -> str:
+        return "(not there)" if text is None else text or "(empty)"
+
+    say(f"\nChanged in {target} and in the store: {in_words(one.asked.part)} ({one.asked.part})")
+    rows = [(row.field, row.wrote or "", said(row.theirs), said(row.stores)) for row in one.asked.rows]
+    print_table(("field", "we wrote", f"theirs ({target})", "the store's"), rows)
+
+
+def choose(
+    job: JobId,
+    choice: Annotated[str, typer.Argument(help="theirs: what the CRM has stays. store: it is replaced.")],
+    part: Annotated[
+        list[str] | None, typer.Option(help="Only this part, as `jobs show` names it; may be repeated.")
+    ] = None,
+    file: File = DEFAULT,
+) -> None:
+    """Choose where an order was changed in the CRM and in the store. The answer holds for exactly these values."""
+    from pipelines.choosing import Choosing
+
+    if choice not in {"theirs", "store"}:
+        raise ConfigurationProblem(f"There is no choice {choice!r}. What to do: say theirs or store.")
+    answer: Choice = "theirs" if choice == "theirs" else "store"
+    with open_ledger(load(file, with_secrets=False)) as ledger:
+        view = desk(ledger).job(job)
+        service = Choosing(ledger, ledger.audit)
+        done = service.choose(view, answer, actor=actor(), parts=part or ())
+        left = len(service.open(view))
+    for one in done:
+        say(f"{one.asked.part}: {'what ' + view.target + ' has stays' if answer == 'theirs' else 'it is replaced'}.")
+    say(f"{left} more to choose." if left else f"Job {job} is due again.")
 
 
 def retry(jobs: Annotated[list[int], typer.Argument(help="Numbers of jobs.")], file: File = DEFAULT) -> None:

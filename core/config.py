@@ -18,6 +18,10 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
+from core import checks_invoices, checks_promises
+from core.checks_letters import LetterCheck
+from core.checks_masters import Masters
+from core.checks_stock import StockCheck
 from core.environment import PREFIX, overrides, parsed
 from core.errors import ConfigurationProblem
 from core.problems import Problem, describe, did_you_mean
@@ -25,13 +29,16 @@ from core.secrets import SecretRef
 from core.settings import (
     SHORTEST_PORTAL_SECRET,
     AlertSettings,
+    BuyerSettings,
     ConnectionSettings,
     FlowSettings,
     LedgerSettings,
     PortalSettings,
     RepFlowSettings,
     Section,
+    SellerSettings,
     Settings,
+    StockSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -44,8 +51,16 @@ _SECTIONS: Final[dict[str, type[Section]]] = {
     "worker": WorkerSettings,
     "web": WebSettings,
     "alerts": AlertSettings,
+    "seller": SellerSettings,
 }
-_ARRAYS: Final = ("connection", "flow", "portal", "reps")
+_MODELS: Final[dict[str, type[Section]]] = {
+    "flow": FlowSettings,
+    "portal": PortalSettings,
+    "reps": RepFlowSettings,
+    "stock": StockSettings,
+    "buyer": BuyerSettings,
+}
+_ARRAYS: Final = ("connection", *_MODELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +292,12 @@ def _check_flows(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading
         kind = kinds.get(str(connections[target].get("connector"))) if target in connections else None
         if isinstance(owner, str) and kind is not None and "owners" in kind.model.model_fields:
             _check_owner(path, owner, target, connections[target].get("owners", {}), reading)
+    checks_invoices.check(
+        _tables(document, "flow", Reading(reading.file)),
+        connections,
+        lambda path, key, name, role: _check_end(path, key, name, role, roles, reading),
+        reading.problem,
+    )
 
 
 def _check_alerts(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
@@ -290,6 +311,23 @@ def _check_alerts(document: Mapping[str, Any], kinds: Mapping[str, Kind], readin
     for name in wanted:
         if isinstance(name, str):
             _check_end(("alerts",), "to", name, "notifier", roles, reading)
+
+
+def _check_letters(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
+    def tables(name: str) -> list[tuple[KeyPath, dict[str, Any]]]:
+        return list(_tables(document, name, Reading(reading.file)))
+
+    connections = {str(table.get("name")): table for _, table in tables("connection")}
+    letters = {
+        name: kind.model.letters if (kind := kinds.get(str(c.get("connector")))) else None
+        for name, c in connections.items()
+    }
+    seller, alerts = document.get("seller"), document.get("alerts")
+    check = LetterCheck(letters, connections, isinstance(seller, Mapping) and bool(seller.get("name")), reading.problem)
+    check.alerts(alerts.get("to") if isinstance(alerts, Mapping) else None)
+    check.stock([*tables("stock"), *tables("buyer")])
+    check.papers(tables("flow"))
+    checks_promises.check(tables("flow"), letters, connections, reading.problem)
 
 
 def _check_portals(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
@@ -327,6 +365,22 @@ def _check_reps(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading:
         ways.setdefault((source, target), reading.names.get(path, ""))
         if zones.setdefault(source, flow.get("zone", "UTC")) != flow.get("zone", "UTC"):
             reading.problem((*path, "zone"), f"flows from {source} share its customers' cards: give them one zone")
+
+
+def _check_stock(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
+    def tables(name: str) -> list[tuple[KeyPath, dict[str, Any]]]:
+        return list(_tables(document, name, Reading(reading.file)))
+
+    connections = {str(table.get("name")): table for _, table in tables("connection")}
+    roles = {name: kind.role if (kind := kinds.get(str(c.get("connector")))) else "" for name, c in connections.items()}
+    taken = frozenset(str(table.get("name")) for name in ("flow", "reps") for _, table in tables(name))
+    StockCheck(connections, roles, taken, reading.problem).run(tables("stock"), tables("buyer"))
+    movers = {
+        name
+        for name, c in connections.items()
+        if (k := kinds.get(str(c.get("connector")))) and k.model.moves_stock_on_invoice
+    }
+    Masters(roles, frozenset(movers), reading.problem).check(tables("stock"), tables("flow"))
 
 
 def _check_told(
@@ -468,18 +522,17 @@ def parse(
     for name, model in _SECTIONS.items():
         _build(model, document.get(name, {}), (name,), reading)
     _connections(document, kinds, reading)
-    for path, table in _tables(document, "flow", reading):
-        _build(FlowSettings, table, path, reading)
-    for path, table in _tables(document, "portal", reading):
-        _build(PortalSettings, table, path, reading)
-    for path, table in _tables(document, "reps", reading):
-        _build(RepFlowSettings, table, path, reading)
+    for name, model in _MODELS.items():
+        for path, table in _tables(document, name, reading):
+            _build(model, table, path, reading)
     _check_addresses(reading)
     _check_names(document, reading)
     _check_flows(document, kinds, reading)
     _check_alerts(document, kinds, reading)
     _check_portals(document, kinds, reading)
     _check_reps(document, kinds, reading)
+    _check_stock(document, kinds, reading)
+    _check_letters(document, kinds, reading)
     if with_secrets:
         _check_secrets(document, reading)
     reading.problems.sort(key=lambda problem: (problem.line == 0, problem.line, problem.path))
@@ -497,6 +550,8 @@ def _settings(reading: Reading) -> Settings:
             "flows": tuple(part for part in parts.values() if isinstance(part, FlowSettings)),
             "portals": tuple(part for part in parts.values() if isinstance(part, PortalSettings)),
             "reps": tuple(part for part in parts.values() if isinstance(part, RepFlowSettings)),
+            "stocks": tuple(part for part in parts.values() if isinstance(part, StockSettings)),
+            "buyers": tuple(part for part in parts.values() if isinstance(part, BuyerSettings)),
         }
     )
 

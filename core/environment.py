@@ -21,10 +21,13 @@ class _Overrides(BaseSettings):
     ledger: dict[str, Any] = {}
     worker: dict[str, Any] = {}
     web: dict[str, Any] = {}
+    seller: dict[str, Any] = {}
     connection: dict[str, dict[str, Any]] = {}
     flow: dict[str, dict[str, Any]] = {}
     portal: dict[str, dict[str, Any]] = {}
     reps: dict[str, dict[str, Any]] = {}
+    stock: dict[str, dict[str, Any]] = {}
+    buyer: dict[str, dict[str, Any]] = {}
 
 
 class _Environment(EnvSettingsSource):

@@ -76,3 +76,5 @@ class Change:
     content: str = ""
     """Digest of the content (`core.jsontext.fingerprint`), so that the same state pushed and polled is seen to be equal;
     empty: the digest of the raw bytes is taken."""
+    rush: bool = False
+    """The record says that somebody is in a hurry: its job goes before all others."""

@@ -43,6 +43,8 @@ class Right(StrEnum):
     UNDO = "undo"
     """Delete in a target what a run created."""
     EXPORT = "export"
+    PAPERS = "papers"
+    """Order confirmations and invoices as files: they name the customer. Each is in the audit."""
     REVEAL = "reveal"
     """What was hidden in a kept body: asks for a reason, and is in the audit."""
     PEOPLE = "people"
@@ -76,6 +78,7 @@ LEAST: Final[dict[Right, Role]] = {
     Right.MODE: Role.OPERATOR,
     Right.UNDO: Role.ADMIN,
     Right.EXPORT: Role.OPERATOR,
+    Right.PAPERS: Role.OPERATOR,
     Right.CONFIGURATION: Role.OPERATOR,
     Right.REVEAL: Role.ADMIN,
     Right.PEOPLE: Role.ADMIN,

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from datetime import time
 from decimal import Decimal
-from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, SerializeAsAny, StringConstraints, ValidationInfo, field_validator
 
 from core.errors import ConfigurationProblem
+from core.papersettings import PaperSettings, SellerSettings
+from core.promisesettings import PromiseSettings
 from core.secrets import SecretRef
+from core.sections import Name, Section, known_zone
+from core.stocksettings import BuyerSettings, StockSettings
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-"""Names of connections and flows: lower case, digits, `_` and `-`; they stand in addresses and keys."""
-
-
-class Section(BaseModel):
-    """A table of the configuration file: unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = [
+    "BuyerSettings",
+    "Name",
+    "PaperSettings",
+    "PromiseSettings",
+    "Section",
+    "SellerSettings",
+    "StockSettings",
+    "known_zone",
+]
 
 
 class ConnectionSettings(Section):
     """What every `[[connection]]` has. A connector's own model inherits from it."""
 
+    moves_stock_on_invoice: ClassVar[bool] = False
+    """Whether such a system takes the goods of an invoice off its stock by itself."""
+    letters: ClassVar[Literal["", "mail", "chat"]] = ""
+    """Whether such a connection carries letters to people, and of which kind (connectors.roles.Messenger)."""
     name: Name
     connector: str
     connect_timeout: float = Field(default=5.0, gt=0, le=60)
@@ -97,15 +106,6 @@ def address_and_port(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
-def known_zone(value: str) -> str:
-    """The name of a time zone. Raises ValueError."""
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"there is no time zone {value}; names are like Europe/Rome") from None
-    return value
-
-
 class WebSettings(Section):
     """The web process."""
 
@@ -176,8 +176,9 @@ class MethodTable(Section):
     table: dict[str, str] = Field(default_factory=dict)
 
 
-Owner = Literal["store", "crm", "empty"]
-"""Who wins when an order is updated; empty: the store, but only where the CRM has nothing."""
+Owner = Literal["store", "crm", "empty", "ask"]
+"""Who wins when an order is updated; empty: the store, but only where the CRM has nothing; ask: whoever changed it, and a
+person where both did."""
 
 
 class OwnershipRules(Section):
@@ -188,19 +189,19 @@ class OwnershipRules(Section):
     """crm: whom people gave the order to keeps it."""
     contact: Owner = "store"
     account: Owner = "store"
-    billing: Owner = "store"
-    shipping: Owner = "store"
+    billing: Owner = "ask"
+    shipping: Owner = "ask"
     """The delivery address."""
-    delivery_method: Owner = "store"
-    payment_method: Owner = "store"
+    delivery_method: Owner = "ask"
+    payment_method: Owner = "ask"
     notes: Owner = "store"
     """The description."""
-    purchase_order: Owner = "store"
+    purchase_order: Owner = "ask"
     subject: Owner = "store"
     """What people call the order over there."""
     custom: Owner = "store"
     """Configured custom fields."""
-    lines: Owner = "store"
+    lines: Owner = "ask"
     """All of the money: lines, taxes, shipping, currency."""
 
     def parts(self, owner: Owner) -> frozenset[str]:
@@ -223,6 +224,27 @@ class AdoptSettings(Section):
     """Money that the two totals may differ by."""
 
 
+class RefundSettings(Section):
+    """What becomes of money that went back to the customer."""
+
+    order: Literal["lines", "note"] = "lines"
+    """lines: on the order as negative lines, its total falls. note: the order stays as it was sold, a sentence names them."""
+    invoice: Literal["credit", "leave"] = "credit"
+    """credit: a credit note for each refund of what was invoiced. leave: none."""
+
+
+CancelWord = Literal["cancel", "credit", "hold"]
+"""cancel: the order and its invoice are cancelled. credit: the order is cancelled, the invoice stays and a credit note takes
+back what is left of it. hold: a person decides."""
+
+
+class CancelSettings(Section):
+    """What becomes of an order that the store calls off too late. One that is neither invoiced nor shipped is cancelled."""
+
+    invoiced: CancelWord = "hold"
+    shipped: CancelWord = "hold"
+
+
 class FlowSettings(Section):
     """One `[[flow]]`: a pipeline between two connections."""
 
@@ -233,6 +255,8 @@ class FlowSettings(Section):
     queue: Literal["live", "sync", "backfill"] = "live"
     poll: float = Field(default=300.0, ge=0, le=86_400)
     """Seconds between two polls of the source; 0: never."""
+    poll_crm: float = Field(default=60.0, ge=0, le=86_400)
+    """Seconds between two questions to the target for what people changed there; 0: never."""
     match: tuple[Literal["erp_number", "vat", "email", "phone", "company"], ...] = (
         "erp_number",
         "vat",
@@ -243,7 +267,16 @@ class FlowSettings(Section):
     """In this order; "linked before" always comes first."""
     guests: Literal["match", "lead", "hold"] = "match"
     """match: by the rules, else new. lead: by e-mail only, else new. hold: by the rules, else held for a person."""
-    invoices: Literal["never", "on_order", "on_paid"] = "never"
+    invoices: Literal["never", "on_order", "on_paid", "on_delivered", "from_erp"] = "never"
+    """When the CRM gets an invoice of the order's own lines; from_erp: the ERP's, with its number and lines, and no other."""
+    invoices_from: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_-]{0,31})?$")] = ""
+    """ERP connection whose invoices belong to these orders: their status and payments are shown with them; "": none."""
+    invoices_poll: float = Field(default=300.0, ge=0, le=86_400)
+    """Seconds between two looks for the ERP's invoices; 0: never by itself."""
+    invoices_wait: float = Field(default=86_400.0, ge=0, le=30 * 86_400)
+    """Seconds that an invoice of the ERP waits for the order it names."""
+    invoices_unknown: Literal["hold", "skip"] = "hold"
+    """What becomes of it then: held for a person, or set aside."""
     owner: str = ""
     """Owner of what is created, a name in the CRM connection's owners table (user or group)."""
     owner_by: Literal["placed_by", "fixed"] = "placed_by"
@@ -253,9 +286,21 @@ class FlowSettings(Section):
     """Canonical order status -> the CRM's word, over the connector's own table."""
     delivery: MethodTable = MethodTable()
     payment: MethodTable = MethodTable()
+    refunds: RefundSettings = RefundSettings()
+    cancel: CancelSettings = CancelSettings()
     delivered: tuple[str, ...] = ("Delivered",)
     """The CRM's words for an order that the customer has."""
+    shipped: tuple[str, ...] = ()
+    """The CRM's words for an order whose goods have left."""
+    called_off: tuple[str, ...] = ("Cancelled",)
+    """The CRM's words for an order of which nothing will be delivered."""
+    promise: PromiseSettings | None = None
+    """By which day orders are promised, and who is told when that is not kept. None: what the store promises is shown alone."""
+    rush_target: float = Field(default=60.0, ge=0, le=86_400)
+    """Seconds within which a rush order must be in the target: else an alert; 0: none."""
     ownership: OwnershipRules = OwnershipRules()
+    papers: PaperSettings = PaperSettings()
+    """Which papers are sent to customers."""
     write_back: bool = False
     """Write our external id onto orders that are adopted. The only thing that adopting ever writes into the CRM."""
     adopt: AdoptSettings = AdoptSettings()
@@ -360,11 +405,14 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
     alerts: AlertSettings = AlertSettings()
+    seller: SellerSettings = SellerSettings()
     connections: tuple[SerializeAsAny[ConnectionSettings], ...] = ()
     """Each of its connector's own model."""
     flows: tuple[FlowSettings, ...] = ()
     portals: tuple[PortalSettings, ...] = ()
     reps: tuple[RepFlowSettings, ...] = ()
+    stocks: tuple[StockSettings, ...] = ()
+    buyers: tuple[BuyerSettings, ...] = ()
 
     def connection(self, name: str) -> ConnectionSettings:
         """The connection of this name; raises ConfigurationProblem."""

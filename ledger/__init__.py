@@ -10,19 +10,25 @@ from sqlalchemy.engine import URL
 
 from core.clock import Clock
 from ledger.alerts import Alerts
+from ledger.amendments import Amendments
 from ledger.arrivals import Arrivals
 from ledger.audit import Audit
 from ledger.budget import Budgets
 from ledger.care import Cares
 from ledger.clocks import DatabaseClock
+from ledger.crmnews import CrmNews
 from ledger.database import Database
 from ledger.feeds import Feeds
 from ledger.figures import Figures
 from ledger.flows import Flows
+from ledger.goods import Goods
 from ledger.inbox import Inbox
+from ledger.invoices import Invoices
 from ledger.jobs import Jobs
 from ledger.links import Links
+from ledger.messages import Messages
 from ledger.orderstates import OrderStates
+from ledger.papers import Papers
 from ledger.parties import Parties
 from ledger.people import People
 from ledger.processes import Processes
@@ -35,6 +41,9 @@ from ledger.runs import Runs
 from ledger.schedules import Schedules
 from ledger.sessions import Sessions
 from ledger.state import Cursors, Lanes, States
+from ledger.stock import Stock
+from ledger.stockorders import StockOrders
+from ledger.watches import Watches
 
 __all__ = ["Ledger"]
 
@@ -49,7 +58,14 @@ class Ledger:
         self.inbox = Inbox(db)
         self.jobs = Jobs(db, lease=lease)
         self.links = Links(db)
+        self.amendments = Amendments(db)
         self.orders = OrderStates(db)
+        self.watches = Watches(db)
+        self.messages = Messages(db)
+        self.papers = Papers(db)
+        self.invoices = Invoices(db)
+        self.crm_news = CrmNews(db)
+        self.goods = Goods(db)
         self.parties = Parties(db)
         self.states = States(db)
         self.budgets = Budgets(db)
@@ -71,6 +87,8 @@ class Ledger:
         self.publications = Publications(db)
         self.requests = Requests(db)
         self.feeds = Feeds(db, self.audit)
+        self.stock = Stock(db, self.audit)
+        self.stock_orders = StockOrders(db)
         self.lanes = Lanes(db, self.process, lease=lease)
 
     @classmethod

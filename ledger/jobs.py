@@ -20,6 +20,8 @@ from ledger.database import SECOND, Database
 
 State = Literal["waiting", "running", "settled", "held", "skipped"]
 STATES: Final = ("waiting", "running", "settled", "held", "skipped")
+RUSH: Final = -1
+"""Rank of rush orders (ledger.inbox.RANK)."""
 BUSY_WAIT: Final = 2.0
 """Seconds that a job waits at most for another one that is at work on the same link."""
 _ATTEMPT: Final = tuple(column.name for column in t.attempt.c if column.name != "id")
@@ -50,6 +52,11 @@ class Claim:
     """Microseconds, as `started_at`: since when it could have run."""
     done: int = 0
     """The generation that was carried last; 0: none was yet."""
+
+    @property
+    def urgent(self) -> bool:
+        """Somebody waits for it: it goes before polls, comparisons and backfills."""
+        return self.queue in {"rush", "live"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +342,12 @@ class Jobs:
             "correlation": claim.correlation,
         }
 
+    def hurry(self, claim: Claim) -> None:
+        """It is a rush order, seen only now that it was read: what is left to do for it goes before all others."""
+        mine = self._mine & (t.job.c.rank > RUSH)
+        values = {"queue": "rush", "rank": RUSH}
+        self.db.execute(sa.update(t.job).where(mine).values(**values), {"b_id": claim.id, "b_token": claim.token})
+
     # -- after crashes ---------------------------------------------------------------------------------------------
 
     def reap(self) -> int:
@@ -358,10 +371,10 @@ class Jobs:
         return bool(self.db.rows(query.limit(1)))
 
     def crowd(self, most: int) -> int:
-        """How many of the most urgent rank could be carried out right now; counted up to `most`."""
+        """How many that somebody waits for (live, rush) could be carried out right now; counted up to `most`."""
         some = (
             sa.select(sa.literal(1).label("one"))
-            .where(*self._claimable(t.job), t.job.c.rank == 0)
+            .where(*self._claimable(t.job), t.job.c.rank <= 0)
             .limit(most)
             .subquery()
         )

@@ -21,6 +21,7 @@ from core.errors import LeaseLost
 from ledger import tables as t
 from ledger.database import SECOND, Database
 from ledger.jobs import BUSY_WAIT, Claim
+from ledger.shown import ShownRows
 
 LinkState = Literal["intended", "sent", "linked"]
 
@@ -74,6 +75,7 @@ class Links:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._shown = ShownRows(db)
         self._hold_left = sa.case((t.link.c.hold_until.is_(None), 0), else_=t.link.c.hold_until - db.now).label(
             "hold_left"
         )
@@ -154,6 +156,7 @@ class Links:
                 updated_at=db.now,
             )
         )
+        self._sure = db.prepare(sa.select(sa.literal(1)).where(sure))
         self._wake = db.prepare(
             sa.update(t.job)
             .where(t.job.c.waiting_for.in_(sa.bindparam("b_ids", expanding=True)), t.job.c.state == "waiting")
@@ -302,7 +305,7 @@ class Links:
 
         self.db.transact(work)
 
-    def link(
+    def link(  # noqa: PLR0913 - all that one transaction writes down
         self,
         links: Sequence[Link],
         remote_id: str,
@@ -313,14 +316,19 @@ class Links:
         origin: str = "",
         claim: Claim | None = None,
         recheck: float = 0.0,
+        shown: Mapping[str, Any] | None = None,
     ) -> None:
         """Commit the link, and wake whoever waits for it. That the record is over there needs no fence; what it holds does:
-        with `claim` the hash is kept only while the job is ours (somebody else may have written since). `recheck`: seconds
-        after which a link that was in doubt is looked at again.
+        with `claim` the hash is kept only while the job is ours (somebody else may have written since), and so is `shown`,
+        what the connector wants to know of it later. `recheck`: seconds after which a link that was in doubt is looked at
+        again.
         """
         ids = [link.id for link in links]
+        owner = {"b_job": claim.id if claim else 0, "b_token": claim.token if claim else 0}
 
         def work(connection: Connection) -> None:
+            if shown is not None and self._sure.on(connection, owner).rows:
+                self._shown.keep_on(connection, ids, shown, payload_hash)
             self._set_linked.on(
                 connection,
                 {
@@ -330,8 +338,7 @@ class Links:
                     "b_refs": json.dumps(dict(refs)) if refs else "",
                     "b_hash": payload_hash,
                     "b_origin": origin,
-                    "b_job": claim.id if claim else 0,
-                    "b_token": claim.token if claim else 0,
+                    **owner,
                     "b_check": int(recheck * SECOND),
                 },
             )
@@ -478,6 +485,7 @@ class Links:
         )
 
         def work(connection: Connection) -> list[int]:
+            self._shown.forget_on(connection, link.target, link.kind, link.remote_id)
             jobs = sorted({row.job_id for row in connection.execute(moved) if row.job_id is not None})
             self._want_again(connection, jobs)
             return jobs

@@ -175,7 +175,7 @@ class Pulse:
         waiting: sa.ColumnElement[str] = sa.literal_column("'waiting'")  # written out: a partial index has these rows
         first = (
             sa.select(t.job)
-            .where(job.state == waiting, job.rank.in_((0, 1)), job.due_at < self.db.micros() + SOON)
+            .where(job.state == waiting, job.rank.in_((-1, 0, 1)), job.due_at < self.db.micros() + SOON)
             .order_by(job.rank, job.due_at)
             .limit(LOOKED_AT)
             .subquery("first")

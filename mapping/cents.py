@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Literal
 
 from mapping.canonical.order import LineKind, OrderLine, SalesOrder, TaxAmount
+from mapping.refunds import taken_off
 
-Part = Literal["line", "discount", "fee", "shipping", "tax", "rounding"]
+Part = Literal["line", "discount", "fee", "shipping", "refund", "tax", "rounding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Cents:
     total: Decimal
     currency: str
     refunded: Decimal = Decimal(0)
+    """What went back and is not part of the total."""
     reason: str = ""
     """Why there is a rounding."""
 
@@ -49,7 +51,7 @@ class Cents:
 
 
 def cents(order: SalesOrder) -> Cents:
-    """The parts of the order's total: lines and fees, discounts, shipping, taxes by rate, the shop's rounding (pure)."""
+    """The parts of the order's total: lines and fees, discounts, shipping, refunds, taxes by rate, rounding (pure)."""
     products = [line for line in order.lines if line.kind is LineKind.PRODUCT]
     fees = [line for line in order.lines if line.kind is LineKind.FEE]
     parts = [Cent("line", line.name or line.sku or line.id, line.subtotal, _detail(line)) for line in products]
@@ -60,10 +62,13 @@ def cents(order: SalesOrder) -> Cents:
     ]
     parts += [Cent("fee", line.name or line.id, line.net) for line in fees]
     parts += [Cent("shipping", line.title or line.method or line.id, line.net) for line in order.shipping_lines]
+    off = [line for line in order.lines if line.kind is LineKind.REFUND]
+    parts += [Cent("refund", line.name, line.net, line.note) for line in off]
     parts += _taxes(order)
     if order.rounding:
         parts.append(Cent("rounding", "", order.rounding, order.rounding_reason))
-    return Cents(tuple(parts), order.total, order.currency, order.refunded, order.rounding_reason)
+    apart = sum((refund.amount for refund in order.refunds if refund.id not in taken_off(order)), Decimal(0))
+    return Cents(tuple(parts), order.total, order.currency, apart, order.rounding_reason)
 
 
 def _detail(line: OrderLine) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -26,9 +26,12 @@ from mapping.canonical.order import (
     OrderLine,
     OrderStatus,
     PaymentStatus,
+    Refund,
+    RefundedPart,
     SalesOrder,
     ShippingLine,
     TaxAmount,
+    Tracking,
 )
 from mapping.canonical.party import Address, Customer, Person
 from mapping.canonical.totals import balance, check_line, rounding_unit
@@ -37,6 +40,9 @@ from mapping.reading import at_most, clean, shown
 
 MAX_LINES: Final = 10_000
 MOMENT: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})$"
+DAY: Final = r"^\d{4}-\d{2}-\d{2}$"
+LANGUAGE: Final = r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*)?$"
+LINK: Final = r"^(https?://[\x21-\x7e]+)?$"
 ID: Final = r"^[\x21-\x7e]{1,64}$"
 _AMOUNT: Final = r"^-?[0-9]{1,15}(\.[0-9]{1,12})?$"
 _NOT_NEGATIVE: Final = r"^[0-9]{1,15}(\.[0-9]{1,12})?$"
@@ -74,6 +80,27 @@ def _moment(value: object) -> datetime:
         raise ValueError("is not a time that exists") from None
 
 
+def _day(value: object) -> date:
+    if not isinstance(value, str) or not re.fullmatch(DAY, value):
+        raise ValueError("is not a day such as 2026-11-24")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is not a day that exists") from None
+
+
+def _language(value: object) -> str:
+    if not isinstance(value, str) or len(value) > 35 or not re.fullmatch(LANGUAGE, value):
+        raise ValueError("is not a language such as it or de-AT")
+    return re.split("[-_]", value)[0].lower()
+
+
+def _link(value: object) -> str:
+    if not isinstance(value, str) or len(value) > 2000 or not re.fullmatch(LINK, value):
+        raise ValueError("is not an address that begins with https:// or http://")
+    return value
+
+
 def _text(value: object) -> str:
     if value is None:
         return ""
@@ -102,12 +129,25 @@ Quantity = Annotated[
     Decimal, BeforeValidator(_positive), _amount_schema(r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,12})?$", exclusiveMinimum=0)
 ]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(_TIME)]
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": DAY}),
+]
+Language = Annotated[str, BeforeValidator(_language), WithJsonSchema({"type": "string", "pattern": LANGUAGE})]
+Link = Annotated[str, BeforeValidator(_link), WithJsonSchema({"type": "string", "pattern": LINK})]
 Words = Annotated[str, BeforeValidator(_text), Field(max_length=10_000), _TEXT]
 Identifier = Annotated[
     str,
     BeforeValidator(_identifier),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": ID}, {"type": "integer"}]}),
 ]
+
+
+def _each_once(refunds: tuple[FormRefund, ...]) -> tuple[FormRefund, ...]:
+    if len({refund.id for refund in refunds}) != len(refunds):
+        raise ValueError("has an id twice: each refund needs its own")
+    return refunds
 
 
 def _known_currency(code: str) -> str:
@@ -196,6 +236,40 @@ class FormCoupon(_Form):
     amount: NotNegative = Decimal(0)
 
 
+class FormParcel(_Form):
+    """A parcel on its way."""
+
+    carrier: Words = Field(default="", examples=["DHL"])
+    number: Words = Field(default="", examples=["00340434161094042557"])
+    url: Link = Field(default="", description="Where one can follow it.")
+
+
+class FormRefundPart(_Form):
+    """What of a refund is for one line, fee or way of delivery. Amounts are positive, as they went back."""
+
+    of: Identifier | None = Field(default=None, description="The id of the line; null: for nothing in particular.")
+    quantity: NotNegative = Field(default=Decimal(0), description="How many came back; 0: money only.", examples=["2"])
+    net: Amount = Field(description="Without tax.", examples=["10.00"])
+    taxes: tuple[FormTax, ...] = Field(default=(), strict=False)
+
+
+class FormRefund(_Form):
+    """Money that went back. Lines, fees and totals of the order stay as they were sold; a refund that is taken back is left
+    out of the next state.
+    """
+
+    id: Identifier = Field(description="Never changes, never used twice within the order.", examples=["R-1"])
+    amount: NotNegative = Field(description="What the customer got back, with tax.", examples=["11.90"])
+    reason: Words = Field(default="", examples=["arrived broken"])
+    created_at: Moment | None = None
+    parts: tuple[FormRefundPart, ...] = Field(
+        default=(),
+        max_length=1000,
+        strict=False,
+        description="What it is for; what they leave of the amount is for nothing.",
+    )
+
+
 class FormTotals(_Form):
     """What the shop's own page shows. `total` must be the sum of all net amounts and their tax; `tax` serves to
     explain a cent of rounding; the others are for information.
@@ -221,6 +295,14 @@ class FormOrder(_Form):
     status: Literal["placed", "confirmed", "completed", "cancelled"]
     payment_status: Literal["unpaid", "paid", "refunded"] = "unpaid"
     paid_at: Moment | None = None
+    promised_on: Day | None = Field(
+        default=None, description="The day by which the customer was promised the goods.", examples=["2026-11-24"]
+    )
+    shipped_at: Moment | None = Field(default=None, description="When all of the goods had left.")
+    delivered_at: Moment | None = Field(default=None, description="When the customer had them.")
+    tracking: tuple[FormParcel, ...] = Field(default=(), max_length=100, strict=False)
+    rush: bool = Field(default=False, description="The customer needs it as fast as possible.")
+    language: Language = Field(default="", description="The customer's language.", examples=["it", "de-AT"])
     currency: Annotated[str, AfterValidator(_known_currency)] = Field(pattern="^[A-Z]{3}$", examples=["EUR"])
     prices_include_tax: bool = Field(
         default=False, description="How the shop shows prices. Amounts here exclude tax anyway."
@@ -236,6 +318,9 @@ class FormOrder(_Form):
     fees: tuple[FormFee, ...] = Field(default=(), strict=False)
     shipping_lines: tuple[FormShipping, ...] = Field(default=(), strict=False)
     coupons: tuple[FormCoupon, ...] = Field(default=(), strict=False)
+    refunds: Annotated[tuple[FormRefund, ...], AfterValidator(_each_once)] = Field(
+        default=(), max_length=1000, strict=False, description="All that have not been taken back."
+    )
     delivery_method: Words = Field(default="", description="The shop's code; else the first shipping line's.")
     payment_method: Words = Field(default="", description="The shop's code.", examples=["invoice"])
     totals: FormTotals
@@ -309,6 +394,12 @@ def _order(form: FormOrder, options: FormOptions, inner: Mapping[str, Any]) -> S
         payment_status=PaymentStatus(form.payment_status),
         placed_at=form.created_at,
         paid_at=form.paid_at,
+        shipped_at=form.shipped_at or form.delivered_at,
+        delivered_at=form.delivered_at,
+        tracking=tuple(Tracking(carrier=row.carrier, number=row.number, url=row.url) for row in form.tracking),
+        promised_on=form.promised_on,
+        rush=form.rush,
+        language=form.language,
         currency=form.currency,
         prices_include_tax=form.prices_include_tax,
         customer=_customer(form, options.connection, billing),
@@ -320,6 +411,7 @@ def _order(form: FormOrder, options: FormOptions, inner: Mapping[str, Any]) -> S
             for row in form.shipping_lines
         ),
         coupons=tuple(Coupon(code=coupon.code, amount=coupon.amount) for coupon in form.coupons),
+        refunds=tuple(_refund(refund) for refund in form.refunds),
         total=form.totals.total,
         delivery_method=form.delivery_method or (form.shipping_lines[0].method if form.shipping_lines else ""),
         payment_method=form.payment_method,
@@ -347,6 +439,19 @@ def _line(line: FormLine) -> OrderLine:
 def _fee(fee: FormFee) -> OrderLine:
     return OrderLine(
         id=fee.id, kind=LineKind.FEE, name=fee.name, subtotal=fee.net, net=fee.net, taxes=_taxes(fee.taxes)
+    )
+
+
+def _refund(form: FormRefund) -> Refund:
+    return Refund(
+        id=form.id,
+        amount=form.amount,
+        reason=form.reason,
+        created=form.created_at,
+        parts=tuple(
+            RefundedPart(of=part.of or "", quantity=part.quantity, net=part.net, taxes=_taxes(part.taxes))
+            for part in form.parts
+        ),
     )
 
 
@@ -391,7 +496,23 @@ _PLAIN_WORDS: Final = {
     "less_than_equal": "is too large",
 }
 _SHOWN: Final = frozenset(
-    {"id", "created_at", "updated_at", "paid_at", "status", "payment_status", "currency", "rate", "amount", "quantity"}
+    {
+        "id",
+        "created_at",
+        "updated_at",
+        "paid_at",
+        "promised_on",
+        "shipped_at",
+        "delivered_at",
+        "language",
+        "rush",
+        "status",
+        "payment_status",
+        "currency",
+        "rate",
+        "amount",
+        "quantity",
+    }
     | {"unit_price", "discount", "net", "shipping", "tax", "total", "guest", "prices_include_tax"}
 )
 

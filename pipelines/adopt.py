@@ -27,7 +27,7 @@ from ledger.reviews import Candidate, Review
 from ledger.runs import Item, RunView
 from mapping.adoption import AdoptCandidate, Adoption, AdoptRules, StoreOrder, grade
 from mapping.canonical import SalesOrder
-from pipelines import adopted, parties, review
+from pipelines import adopted, parties, refunds, review
 from pipelines.clerk import Clerk
 from pipelines.context import Context
 from pipelines.linking import Faces
@@ -174,7 +174,8 @@ class _Adopting:
                 if change.raw is None or change.deleted:
                     continue
                 try:
-                    yield _listed(change, store.order(change.key, change.raw), faces)
+                    order = refunds.shown(self.context, self.flow, store.order(change.key, change.raw))
+                    yield _listed(change, order, faces)
                 except Held as error:
                     item = Item(
                         str(change.key),

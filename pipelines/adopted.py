@@ -16,7 +16,7 @@ from core.errors import Held
 from core.money import show
 from ledger.jobs import Outcome
 from ledger.links import Link
-from mapping.canonical import SalesOrder
+from mapping.canonical import LineKind, SalesOrder
 from pipelines.run import Run
 
 ORIGIN: Final = "adopted"
@@ -31,8 +31,9 @@ def refs_of(order: SalesOrder) -> dict[str, str]:
 
 
 def _money(order: SalesOrder) -> str:
-    """A digest of lines and money."""
-    lines = [[line.sku, line.name, str(line.quantity), str(line.net), str(line.tax)] for line in order.lines]
+    """A digest of lines and money. A refund is told by the total: what it is for may not be known yet."""
+    sold = [line for line in order.lines if line.kind is not LineKind.REFUND]
+    lines = [[line.sku, line.name, str(line.quantity), str(line.net), str(line.tax)] for line in sold]
     return jsontext.fingerprint({"lines": lines, "total": str(order.total), "currency": order.currency})
 
 

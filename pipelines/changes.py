@@ -22,6 +22,7 @@ KINDS: Final[Mapping[str, str]] = {
     "update_order": "order",
     "stamp_order": "order",
     "create_invoice": "invoice",
+    "set_stock": "product",
 }
 
 

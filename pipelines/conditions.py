@@ -7,7 +7,7 @@ from typing import Final
 
 from core.money import show
 from ledger.alerts import Alert, Condition
-from pipelines import gaps, silence
+from pipelines import gaps, rushing, silence
 from pipelines.context import Context
 
 GRACE: Final = 60.0
@@ -58,7 +58,12 @@ def schedules(context: Context) -> Iterator[Condition]:
             )
 
 
-RULES: Final[dict[str, Rule]] = {"connection/": connections, "held/": held, "schedule/": schedules}
+RULES: Final[dict[str, Rule]] = {
+    "connection/": connections,
+    "held/": held,
+    "rush/": rushing.conditions,
+    "schedule/": schedules,
+}
 """Prefix of the causes -> who computes them."""
 
 

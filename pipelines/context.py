@@ -6,13 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from connectors.roles import Crm, Erp, Notifier, Portal, Store
+from connectors.roles import Crm, Erp, Messenger, Notifier, Portal, Stocked, Store
 from core.clock import Clock
-from core.errors import Held
+from core.errors import ConfigurationProblem, Held
 from core.keys import Key
-from core.settings import AlertSettings, ConnectionSettings, FlowSettings, PortalSettings, RepFlowSettings
+from core.settings import (
+    AlertSettings,
+    BuyerSettings,
+    ConnectionSettings,
+    FlowSettings,
+    PortalSettings,
+    RepFlowSettings,
+    SellerSettings,
+    StockSettings,
+)
 from ledger import Ledger
 from ledger.inbox import Route
+from ledger.invoices import KIND as INVOICE
 from pipelines.products import ProductCache
 from pipelines.repbook import Books
 
@@ -33,6 +43,10 @@ class Context:
     max_failures: int = 8
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    seller: SellerSettings = field(default_factory=SellerSettings)
+    """Whose papers they are."""
+    messengers: Mapping[str, Messenger] = field(default_factory=dict)
+    """Connections that carry letters, by name."""
     erps: Mapping[str, Erp] = field(default_factory=dict)
     reps: Mapping[str, RepFlowSettings] = field(default_factory=dict)
     """Flows of sales reps, by name."""
@@ -40,6 +54,10 @@ class Context:
     """Who shows customers the card of their reps, by the name of its tokens."""
     publishers: Mapping[str, Portal] = field(default_factory=dict)
     """Connections that are told cards, by name."""
+    stocks: Mapping[str, StockSettings] = field(default_factory=dict)
+    """Sources of stock levels, by name."""
+    buyers: Mapping[str, BuyerSettings] = field(default_factory=dict)
+    """Who is told of low stock, by name."""
     products: ProductCache = field(default_factory=ProductCache)
     filled: set[str] = field(default_factory=set)
     """CRMs whose party index was read in full once."""
@@ -62,6 +80,8 @@ class Context:
         """The flows that want this record: orders, and deliveries that could not be understood."""
         if key.kind in REP_KINDS:
             return self.rep_routes(key.connection, key.kind)
+        if key.kind == INVOICE:
+            return self.invoice_routes(key.connection)
         if key.kind not in {"order", "delivery"}:
             return ()
         return tuple(
@@ -72,6 +92,12 @@ class Context:
         """The flows of sales reps from this ERP. What fills the directory is one flow's work, whichever it is."""
         routes = [Route(flow.name, flow.target, flow.queue) for flow in self.reps.values() if flow.source == source]
         return tuple(routes if kind == "customer" else routes[:1])
+
+    def invoice_routes(self, source: str) -> Sequence[Route]:
+        """The flows to whose orders this ERP's invoices belong. Behind orders: they never slow them."""
+        return tuple(
+            Route(flow.name, flow.target, "sync") for flow in self.flows.values() if flow.invoices_from == source
+        )
 
     def backfill_routes(self, key: Key) -> Sequence[Route]:
         """The same, behind everything that is live."""
@@ -97,6 +123,15 @@ class Context:
         if erp is None:
             raise _not_configured(f"The connection {name}")
         return erp
+
+    def stocked(self, name: str) -> Stocked:
+        """The connection that tells stock levels. Raises ConfigurationProblem where it tells none."""
+        found: object = self.erps.get(name) or self.crms.get(name) or self.stores.get(name)
+        if isinstance(found, Stocked):
+            return found
+        raise ConfigurationProblem(
+            f"{name} tells no stock levels. What to do: name another connection as `source` of the [[stock]]."
+        )
 
     def store(self, name: str) -> Store:
         """A configured store."""

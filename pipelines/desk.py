@@ -68,15 +68,20 @@ _BY_STATE: Final[Mapping[str, frozenset[Action]]] = {
     "held": frozenset({Action.RETRY, Action.SKIP, Action.EDIT, Action.DRY_RUN}),
     "skipped": frozenset({Action.RETRY, Action.DRY_RUN}),
 }
-_UNREADABLE: Final = frozenset({Action.SKIP})
-"""A delivery that cannot be read as an order stays unreadable however often it is tried."""
+_FEWER: Final[Mapping[str, frozenset[Action]]] = {
+    "delivery": frozenset({Action.SKIP}),
+    "mail": frozenset({Action.RETRY, Action.SKIP}),
+    "invoice": frozenset({Action.RETRY, Action.SKIP}),
+}
+"""By the kind of the record. A delivery that cannot be read as an order stays unreadable however often it is tried; a letter is
+what it is, and an invoice what the ERP wrote."""
 
 
 def actions_for(job: JobView) -> frozenset[Action]:
     """What makes sense for this job as it is now (pure). Pages offer these, the services refuse everything else."""
     possible = _BY_STATE.get(job.state, frozenset())
-    if f"/{job.key}/".split("/")[2] == "delivery":
-        return possible & _UNREADABLE
+    if (fewer := _FEWER.get(f"/{job.key}/".split("/")[2])) is not None:
+        return possible & fewer
     if job.state == "waiting" and job.error_class and job.error_class != REHEARSED:
         return possible | {Action.EDIT}  # it failed and is tried again: its data may be why
     return possible

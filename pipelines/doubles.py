@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import structlog
 
-from connectors.roles import Crm, CustomerNote, Noting, Ref
+from connectors.roles import CREDIT, Crm, CustomerNote, Noting, Ref
 from core.errors import OrderwireError, RetryLater
 from core.keys import Key, external_id
 from ledger.alerts import Condition
@@ -100,7 +100,7 @@ def _present(crm: Crm, link: Link) -> Present:
         return _customer(crm, link)
     if link.kind == REQUEST:
         return Present(_activities(crm, link))
-    find = crm.find_invoice if link.kind == "invoice" else crm.find_order
+    find = crm.find_invoice if link.kind in {"invoice", CREDIT} else crm.find_order
     return Present(find(_external_id(link)))
 
 

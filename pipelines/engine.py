@@ -134,7 +134,7 @@ class Engine:
             claim = self.context.ledger.jobs.claim(name, max_rank=2 if slow else 0)
             if claim is None:
                 return False
-            if slow and claim.queue == "live":
+            if slow and claim.urgent:
                 self._slow_lane.release()
                 slow = False
             if first:

@@ -1,4 +1,4 @@
-"""Asks an ERP what changed of reps, regions and customers, and by night which of them are gone."""
+"""Asks an ERP what changed of reps, regions, customers and invoices, and by night which of them are gone."""
 
 from __future__ import annotations
 
@@ -27,9 +27,14 @@ def cursor_name(source: str, kind: str) -> str:
     return f"{source}/{kind}"
 
 
-def kinds_of(erp: Erp) -> list[ErpKind]:
-    """What this ERP tells of sales reps, in the order in which it is read."""
-    return [kind for kind in REP_KINDS if kind in erp.kinds]
+def kinds_of(context: Context, erp: Erp) -> list[ErpKind]:
+    """What of this ERP the flows want, as far as it tells, in the order in which it is read."""
+    wanted: list[ErpKind] = []
+    if any(flow.source == erp.name for flow in context.reps.values()):
+        wanted += REP_KINDS
+    if context.invoice_routes(erp.name):
+        wanted.append("invoice")
+    return [kind for kind in wanted if kind in erp.kinds]
 
 
 def poll(context: Context, source: str, stopping: Callable[[], bool] = feeds.never) -> int:
@@ -39,7 +44,7 @@ def poll(context: Context, source: str, stopping: Callable[[], bool] = feeds.nev
     erp, ledger, fresh = context.erp(source), context.ledger, 0
     if isinstance(erp, Feed):
         return feeds.poll(context, source, stopping)
-    for kind in kinds_of(erp):
+    for kind in kinds_of(context, erp):
         name = cursor_name(source, kind)
         for page in erp.changes_since(kind, ledger.cursors.get(name)):
             accepted = ledger.inbox.accept(page.changes, context.routes, via="poll") if page.changes else []
@@ -55,7 +60,7 @@ def compare(context: Context, source: str, *, anyway: bool = False) -> int:
     in too. How many differences; raises `Held` where so much is missing that the list itself is in doubt, unless `anyway`.
     """
     erp, found = context.erp(source), 0
-    for kind in kinds_of(erp):
+    for kind in kinds_of(context, erp):
         found += _compare(context, erp, kind, anyway=anyway)
     return found
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from connectors.roles import CrmProduct, OrderRefs
 from connectors.roles.looking import Previewed, Readable
 from core.errors import Held
-from core.jsontext import loads
+from core.jsontext import dumps, loads
 from core.keys import Key
 from core.redaction import redact_all
 from core.settings import FlowSettings
@@ -23,7 +23,7 @@ from mapping.canonical import LineKind, SalesOrder
 from mapping.cents import Cents, cents
 from mapping.explain import Built, Explained, Rule, Source
 from mapping.fields import Mapped
-from pipelines import customers, orders
+from pipelines import customers, orders, refunds
 from pipelines.context import Context
 from pipelines.run import Run
 
@@ -48,8 +48,9 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value came from. `where`: raw (the store's record), flow (configuration) or customer (the CRM's record, from the
-    ledger). `since`: the event since which this value stands there, None where none is kept.
+    """Where a value came from. `where`: raw (the store's record), refunds (the records of its refunds, by their ids), flow
+    (configuration) or customer (the CRM's record, from the ledger). `since`: the event since which this value stands there, None
+    where none is kept.
     """
 
     where: str
@@ -95,18 +96,21 @@ class Explanation:
 
 
 def amounts(context: Context, key: Key, raw: bytes | None) -> Cents | None:
-    """Every cent of the order as the store has it, also of one that does not balance; None where it cannot be read."""
+    """Every cent of the order as the store has it, less what went back where its flow takes that off; also of one that does
+    not balance. None where it cannot be read.
+    """
     value = parsed(raw)
     store = context.stores.get(key.connection)
+    flow = next((one for one in context.flows.values() if one.source == key.connection), None)
     if value is None or store is None:
         return None
     try:
-        return cents(store.order(key, raw or b""))
+        return cents(refunds.shown(context, flow, store.order(key, raw or b"")))
     except Held as error:
         if error.error_class != "money" or not isinstance(store, Readable):
             return None
     try:
-        return cents(store.read(value))
+        return cents(refunds.shown(context, flow, store.read(value)))
     except Held:
         return None
 
@@ -136,6 +140,8 @@ def explained(
         rep = _rep_of(context, flow, key)
         maker.rep = None if rep is not None and (rep.by, rep.owner) == ("placed_by", order.placed_by) else rep
         inputs = {"raw": value, "flow": _of_flow(flow, order, rep), "customer": _customer(context, flow, order)}
+        if told := {id: parsed(text) for id, text in refunds.texts(context, order).items()}:
+            inputs["refunds"] = explain.trimmed(told)
         traced = explain.trace(inputs, maker.build)
     except Held as error:
         return Explanation(fault=error.message, field=error.field)
@@ -175,6 +181,8 @@ class _Maker:
 
     def build(self, inputs: Mapping[str, Any]) -> Built:
         order = _rounded(self._store.read(inputs["raw"]))
+        told = {id: dumps(text).encode() for id, text in inputs.get("refunds", {}).items()}
+        order = refunds.less(self._flow, order, refunds.read(self._store, order, told)) if order.refunds else order
         values = _prefixed(MAPPED, _plain(order))
         if self._crm is None:
             return Built(values)

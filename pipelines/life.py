@@ -46,6 +46,8 @@ def delivered(flow: FlowSettings, order: SalesOrder, crm_word: str) -> bool:
 
 def _word(run: Run, order: SalesOrder, refs: OrderRefs, ensured: Ensured, before: OrderState | None) -> str:
     """The CRM's word for where the order stands: ours where we wrote it just now, else what it was seen to say."""
+    if ensured.word:
+        return ensured.word
     ours = run.crm.order_word(refs, order)
     kept = "status" in run.flow.ownership.parts("crm") | run.flow.ownership.parts("empty")
     if ensured.created or before is None or (ensured.changed and not kept):

@@ -7,16 +7,32 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from connectors.roles import CrmProduct, OrderRefs, Ownership, Ref, Written
+from connectors.roles import CrmProduct, OrderRefs, Ref, Written
 from core.errors import Held, Skipped
 from core.keys import Change, Key, external_id
 from core.money import show
-from core.settings import FlowSettings, MethodTable
+from core.settings import MethodTable
 from ledger.jobs import Outcome
 from ledger.links import Link
 from ledger.reps import OrderRep
 from mapping.canonical import LineKind, OrderStatus, SalesOrder
-from pipelines import adopted, customers, invoices, life, orderreps, products, start
+from mapping.refunds import taken_off
+from pipelines import (
+    adopted,
+    amending,
+    calling_off,
+    crediting,
+    customers,
+    invoices,
+    life,
+    orderreps,
+    papers,
+    products,
+    refunds,
+    start,
+    watch,
+    writeoff,
+)
 from pipelines.customers import CustomerRefs
 from pipelines.run import Ensured, Run
 
@@ -25,6 +41,7 @@ KIND: Final = "order"
 
 def sync_order(run: Run, order: SalesOrder) -> Outcome:
     """Converge the CRM to this state of the order. Raises the taxonomy of core.errors."""
+    order = refunds.applied(run, order)
     link = run.ledger.links.get(run.flow.target, KIND, str(order.key))
     if link is None or not link.linked:
         _import_rules(run, order)
@@ -36,40 +53,37 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
     rep = orderreps.whose(run.context, run.crm, run.flow, order)
     words = words_of(run, order, products.resolve(run.context.products, run.crm, order), rep)
     run.crm.check_order_words(words, order)
+    action = calling_off.decide(run, order, words, link)
     customer = customers.ensure(run, order, owner=words.owner)
     refs = with_customer(words, customer)
     try:
-        ensured = _ensure_order(run, order, refs, link)
+        ensured = amending.ensure(run, order, refs, link)
     except Held as error:
         if error.error_class == "missing reference":
             customers.look_again(run, customer)
         raise
-    if rep is not None and not run.rehearsed and (ensured.created or "owner" not in ownership_of(run.flow).keep):
+    if (
+        rep is not None
+        and not run.rehearsed
+        and (ensured.created or "owner" not in amending.ownership_of(run.flow).keep)
+    ):
         orderreps.keep(run.context, order.key, rep)
     if rep is not None:
         made = [customer.account] * ("account" in customer.made) + [customer.contact] * ("contact" in customer.made)
         orderreps.given(run, words.owner, [*made, *([ensured.ref.id] if ensured.created else [])])
-    life.note(run, order, refs, ensured)
-    invoices.ensure(run, order, refs, ensured)
+    state = life.note(run, order, refs, ensured)
+    calling_off.follow(run, order, refs, ensured.ref, action)
+    invoices.ensure(run, order, refs, ensured, state)
+    crediting.follow(run, order, refs, ensured.ref)
+    writeoff.follow(run, order, state)
+    papers.follow(run, order, refs, state)
+    watch.follow(run, state)
     return Outcome("settled", number=order.number, amount=str(order.total), currency=order.currency)
-
-
-def _ensure_order(run: Run, order: SalesOrder, refs: OrderRefs, link: Link | None) -> Ensured:
-    ownership = ownership_of(run.flow)
-    return run.ensure(
-        KIND,
-        str(order.key),
-        payload_hash=run.crm.payload_fingerprint(order, refs, ownership),
-        find=lambda: run.crm.find_order(refs.external_id),
-        create=lambda: run.crm.create_order(order, refs),
-        update=lambda ref: run.crm.update_order(ref, order, refs, ownership),
-        known=link,
-    )
 
 
 def _update_words(run: Run, order: SalesOrder, link: Link) -> Ensured:
     """Status, addresses and methods of an order that a person typed; its lines stay as they were typed."""
-    ownership = ownership_of(run.flow)
+    ownership = amending.ownership_of(run.flow)
     ownership = replace(ownership, keep=ownership.keep | adopted.NOT_OURS, fill=ownership.fill - adopted.NOT_OURS)
     words = words_of(run, order, products.resolve(run.context.products, run.crm, order))
     run.crm.check_order_words(words, order)
@@ -85,21 +99,34 @@ def _update_words(run: Run, order: SalesOrder, link: Link) -> Ensured:
     )
 
 
-def ownership_of(flow: FlowSettings) -> Ownership:
-    """What an update leaves to the CRM in this flow."""
-    return Ownership(keep=flow.ownership.parts("crm"), fill=flow.ownership.parts("empty"))
-
-
 def deleted(run: Run) -> Outcome:
-    """The store has deleted the order."""
+    """The store has deleted the order: it is called off, as it was known last."""
     link = run.ledger.links.get(run.flow.target, KIND, str(run.claim.key))
     if link is None or not link.linked:
         raise Skipped("The store deleted this order before it was carried over.", rule="deleted")
-    raise Held(
-        f"The store deleted this order, the CRM has it as {link.remote_number or link.remote_id}. "
-        "What to do: cancel or delete it in the CRM, then skip this job.",
-        error_class="missing reference",
-    )
+    order = _as_it_was(run)
+    if order is None:
+        raise Held(
+            f"The store deleted this order, the CRM has it as {link.remote_number or link.remote_id}, and what it held is not "
+            "kept any more. What to do: cancel or delete it in the CRM, then skip this job.",
+            error_class="missing reference",
+        )
+    run.order = run.seen = order
+    return sync_order(run, order)
+
+
+def _as_it_was(run: Run) -> SalesOrder | None:
+    """The deleted order as its store last told it; None where that is not kept, or could never be read."""
+    inbox, key = run.context.ledger.inbox, run.claim.key
+    record = inbox.record(key)
+    raw = (record.raw if record is not None else None) or inbox.last_text(key)
+    if raw is None:
+        return None
+    try:
+        order = run.store.order(key, raw)
+    except Held:
+        return None
+    return order.model_copy(update={"status": OrderStatus.DELETED})
 
 
 def gone(key: Key, asked_at: datetime) -> Change:
@@ -233,7 +260,9 @@ def _notes(run: Run, order: SalesOrder, found: dict[str, CrmProduct]) -> list[st
                 "unknown sku",
             )
     if order.refunded != Decimal(0):
-        notes.append(f"Refunded: {show(order.refunded, order.currency)} (not part of the total)")
+        off = taken_off(order) >= {refund.id for refund in order.refunds if refund.amount}
+        how = "taken off the total" if off else "not part of the total"
+        notes.append(f"Refunded: {show(order.refunded, order.currency)} ({how})")
     if order.coupons:
         notes.append("Coupons: " + ", ".join(coupon.code for coupon in order.coupons))
     return notes

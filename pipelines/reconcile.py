@@ -112,6 +112,7 @@ def _look_up(
 ) -> None:
     links = context.ledger.links.find(flow.target, "order", [str(change.key) for change in changes])
     totals = context.ledger.figures.settled_totals(flow.name, [change.key for change in changes])
+    theirs = context.ledger.amendments.left_theirs(flow.target, [str(change.key) for change in changes])
     for change in changes:
         link = links.get(str(change.key))
         orders = there.get(_external(change.key), [])
@@ -125,6 +126,8 @@ def _look_up(
             continue  # a person typed it, and it need not carry our id: `adopt` looks at those
         if not orders:
             result.vanished.append(change.number)
+        elif str(change.key) in theirs:
+            continue  # people have seen both sides, and let the CRM's stay
         elif _cents(orders[0].total) != totals[change.key]:
             result.differing.append(f"{change.number} (store {totals[change.key]}, CRM {_cents(orders[0].total)})")
 

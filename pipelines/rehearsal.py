@@ -7,13 +7,30 @@ the transport, which asks the guard (`Run.before_write`) before every write.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, cast
 
 from connectors.http import guarded
-from connectors.roles import USUAL, Crm, CrmCapabilities, OrderRefs, Ownership, Ref, Written
+from connectors.roles import (
+    OWNED,
+    USUAL,
+    Amending,
+    Bill,
+    Comparison,
+    Crediting,
+    Crm,
+    CrmCapabilities,
+    Issued,
+    OrderRefs,
+    Ownership,
+    ProductStock,
+    Ref,
+    Shown,
+    Written,
+)
 from core.errors import Held, OrderwireError, RetryLater, Skipped
 from core.money import show
 from ledger import Ledger
@@ -133,6 +150,9 @@ class Rehearsal(Run):
             plan.verdict, plan.reason = self._verdict(), outcome.message
         except OrderwireError as error:
             _failed(plan, error)
+        # What would be posted: less what went back, where that could be found out.
+        order = self.order if self.order is not None and self.order.key == order.key else order
+        plan.amount = order.total
         self._describe(plan, order)
         return plan
 
@@ -232,9 +252,69 @@ class _Recording:
         words = f"{ref.number or ref.id}: {order.status}, {show(order.total, order.currency)}"
         return self._note("update_order", words, ref=ref, order=order, refs=refs, ownership=ownership)
 
+    def compare(
+        self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership, shown: Shown | None
+    ) -> Comparison:
+        """One that was invented a moment ago is nobody else's: all of it would be written."""
+        if ref.id.startswith(INVENTED):
+            return Comparison(send=OWNED - ownership.keep)
+        return self._amending.compare(ref, order, refs, ownership, shown)
+
+    def sending(self, comparison: Comparison, parts: Collection[str]) -> Shown:
+        return self._amending.sending(comparison, parts)
+
+    def amend(
+        self,
+        ref: Ref,
+        order: SalesOrder,
+        refs: OrderRefs,
+        ownership: Ownership,
+        comparison: Comparison,
+        parts: Collection[str],
+    ) -> Written:
+        """An update of these parts; nothing where there are none."""
+        if not parts:
+            return Written(ref)
+        left = Ownership(keep=OWNED - frozenset(parts), fill=ownership.fill & frozenset(parts), ask=frozenset())
+        return self.update_order(ref, order, refs, left)
+
+    @property
+    def _amending(self) -> Amending:
+        return cast("Amending", self._crm)
+
     def create_invoice(self, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
         words = f"{order.number}, {show(order.total, order.currency)}"
         return self._note("create_invoice", words, order=order, refs=refs, order_ref=order_ref)
+
+    def issued(self, ref: Ref) -> Issued | None:
+        """What was invented a moment ago is not there to be asked for."""
+        return None if ref.id.startswith(INVENTED) else self._crediting.issued(ref)
+
+    def create_credit(self, credit: SalesOrder, refs: OrderRefs, order_ref: Ref, issued: date | None) -> Written:
+        words = f"{credit.number}, {show(credit.total, credit.currency)}"
+        return self._note("create_credit", words, credit=credit, refs=refs, order_ref=order_ref, issued=issued)
+
+    def set_invoice_status(self, ref: Ref, status: str) -> Written:
+        return self._note("set_invoice_status", f"{ref.number or ref.id}: {status}", ref=ref, status=status)
+
+    @property
+    def _crediting(self) -> Crediting:
+        return cast("Crediting", self._crm)
+
+    def set_stock(self, before: ProductStock, quantity: Decimal) -> Written:
+        words = f"{before.sku}: {before.quantity.normalize():f} to {quantity.normalize():f}"
+        return self._note("set_stock", words, ref=Ref(before.id, before.sku), quantity=quantity)
+
+    def create_bill(self, bill: Bill, billed: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        words = f"{bill.number}, {show(billed.total, billed.currency)}"
+        return self._note("create_bill", words, bill=bill, billed=billed, refs=refs, order_ref=order_ref)
+
+    def update_bill(
+        self, ref: Ref, bill: Bill, billed: SalesOrder, refs: OrderRefs, order_ref: Ref, *, lines: bool
+    ) -> Written:
+        words = f"{ref.number or ref.id}: {bill.state}, {show(billed.total, billed.currency)}"
+        given = {"bill": bill, "billed": billed, "refs": refs, "order_ref": order_ref, "lines": lines}
+        return self._note("update_bill", words, ref=ref, **given)
 
     def stamp_order(self, ref: Ref, external_id: str) -> Written:
         return self._note("stamp_order", f"{ref.number or ref.id}: {external_id}", ref=ref, external_id=external_id)

@@ -35,7 +35,7 @@ class RepRun(Attempt):
 
     def __init__(self, context: Context, claim: Claim) -> None:
         self.flow: RepFlowSettings = context.rep_flow(claim.flow)
-        super().__init__(context, claim, self.flow)
+        super().__init__(context, claim, self.flow.target)
 
     @property
     def erp(self) -> Erp:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from connectors.http import SHORT_WAIT, Call, Timeouts, urgent
 from connectors.roles import Crm, Difference, Ref, Store, Tier, Written
 from core.errors import Ambiguous, Held, LeaseLost, NotLive, OrderwireError, RetryLater
-from core.settings import ConnectionSettings, FlowSettings, RepFlowSettings
+from core.settings import ConnectionSettings, FlowSettings
 from ledger.jobs import Claim
 from ledger.links import Intent, Link
 from mapping.canonical import SalesOrder
@@ -30,6 +30,9 @@ class Ensured:
     ref: Ref
     created: bool = False
     changed: bool = False
+    """It was looked at and, where needed, written."""
+    word: str = ""
+    """Of an order that was updated: where it stands over there now, in the CRM's own word; "" where nobody looked."""
 
 
 def call_time(connection: ConnectionSettings) -> float:
@@ -54,13 +57,13 @@ def write_lane(context: Context, target: str) -> Iterator[float]:
 
 
 class Attempt:
-    """A claimed job being carried out, whatever its pipeline. Implements the transport's `Guard`."""
+    """A claimed job being carried out, whatever its pipeline, into the connection `to`. Implements the transport's `Guard`."""
 
-    def __init__(self, context: Context, claim: Claim, flow: FlowSettings | RepFlowSettings) -> None:
+    def __init__(self, context: Context, claim: Claim, to: str) -> None:
         self.context = context
         self.claim = claim
         self.ledger = context.ledger
-        self.to = flow.target
+        self.to = to
         self.calls: list[Call] = []
         self.warnings: list[str] = []
         self.order: SalesOrder | None = None
@@ -212,6 +215,7 @@ class Attempt:
             origin=origin,
             claim=self.claim,
             recheck=self.recheck,
+            shown=written.shown,
         )
         self.judge(written.differences)
 
@@ -242,7 +246,7 @@ class Attempt:
                 error_class="missing reference",
             )
         written = self._updated(link, ref, update)
-        self._linked(link, Written(ref, written.differences), payload_hash)
+        self._linked(link, replace(written, ref=ref), payload_hash)
         return Ensured(ref, changed=True)
 
     def _updated(self, link: Link, ref: Ref, update: Callable[[Ref], Written]) -> Written:
@@ -330,7 +334,7 @@ class Run(Attempt):
 
     def __init__(self, context: Context, claim: Claim) -> None:
         self.flow: FlowSettings = context.flow(claim.flow)
-        super().__init__(context, claim, self.flow)
+        super().__init__(context, claim, self.flow.target)
 
     @property
     def store(self) -> Store:

@@ -19,14 +19,18 @@ from connectors.roles.looking import Readable
 from core.emails import email_mark
 from core.errors import Held, LeaseLost, NotLive, NotThere, OrderwireError, RetryLater, Skipped
 from ledger.inbox import Record
+from ledger.invoices import KIND as INVOICE
 from ledger.jobs import Claim, Outcome, State
+from ledger.messages import KIND as MAIL
 from ledger.requests import KIND as REQUEST
+from ledger.watches import KIND as PROMISE
 from mapping.canonical import SalesOrder
-from pipelines import measures, orders, publishing, reps, requests, standing
+from pipelines import erpinvoices, latecomers, mailing, measures, orders, publishing, reps, requests, standing
 from pipelines.context import Context
 from pipelines.explaining import parsed
 from pipelines.health import Health
 from pipelines.leases import Leases
+from pipelines.mailing import MailRun
 from pipelines.rehearsal import Rehearsal
 from pipelines.reprun import RepRun
 from pipelines.run import Attempt, Run
@@ -42,7 +46,10 @@ _REP_RECIPES: Final[Mapping[str, Callable[[RepRun], Outcome]]] = {
     REQUEST: requests.carry,
 }
 """By the kind of the job's record; what an ERP tells is carried by `reps`."""
-_RECIPES: Final[Mapping[str, Callable[[Run], Outcome]]] = {}
+_RECIPES: Final[Mapping[str, Callable[[Run], Outcome]]] = {
+    PROMISE: latecomers.carry,
+    INVOICE: erpinvoices.carry,
+}
 """By the kind of the job's record, in a flow of orders; every other record is an order."""
 
 
@@ -111,6 +118,8 @@ class Runner:
         return _named(outcome, run), run.order
 
     def _begin(self, claim: Claim) -> Attempt:
+        if claim.key.kind == MAIL:
+            return MailRun(self.context, claim)
         if claim.flow in self.context.reps:
             return RepRun(self.context, claim)
         live = self.context.ledger.flows.get(claim.flow).live
@@ -118,7 +127,7 @@ class Runner:
 
     def _called_by(self, run: Attempt) -> AbstractContextManager[None]:
         """Its calls: under its guard, with its rank. All its waiting for budgets must stay below what the watchdog bears."""
-        return guarded(run, live=run.claim.queue == "live", patience=run.claim.lease)
+        return guarded(run, live=run.claim.urgent, patience=run.claim.lease)
 
     def _tell_health(self, run: Attempt, failed: str) -> None:
         """Whoever was called and did not fail us works, however the job itself ended."""
@@ -126,6 +135,8 @@ class Runner:
             self.health.succeeded(connection)
 
     def _converge(self, run: Attempt) -> Outcome:
+        if isinstance(run, MailRun):
+            return mailing.carry(run)
         if isinstance(run, RepRun):
             return _REP_RECIPES.get(run.claim.key.kind, reps.carry)(run)
         if not isinstance(run, Run):
@@ -145,6 +156,8 @@ class Runner:
                 return standing.unreadable(run, error)
             raise
         run.order = run.seen = order
+        if order.rush and run.claim.queue in {"live", "sync"}:
+            self.context.ledger.jobs.hurry(run.claim)
         if isinstance(run, Rehearsal):
             return standing.rehearse(run, order)
         return orders.sync_order(run, order)

@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from core.settings import FlowSettings, RepFlowSettings
+from connectors.roles import Changing
+from core.settings import FlowSettings, RepFlowSettings, StockSettings
 from pipelines import (
     bulk,
     carrier,
     conditions,
+    crmpolling,
     doubles,
     erppolling,
     gaps,
     heartbeat,
+    mailing,
     parties,
     polling,
     publishing,
@@ -22,7 +25,10 @@ from pipelines import (
     reps,
     requests,
     spells,
+    stocks,
+    stocktelling,
     telling,
+    watch,
     webhooks,
 )
 from pipelines.buyers import Buyers
@@ -56,6 +62,7 @@ def of(context: Context, stopping: Callable[[], bool] = lambda: False) -> Iterat
         yield Scheduled(f"parties/{name}", PARTIES_EVERY, _parties(context, name), name)
         # No connection is named: a round in which nothing was asked says nothing about it.
         yield Scheduled(f"post-check/{name}", DOUBLES_EVERY, _doubles(context, name))
+        yield from _of_crm(context, name)
     for flow in _polled(context).values():
         yield Scheduled(f"poll/{flow.source}", flow.poll, _poll(context, flow), flow.source)
     for flow in context.flows.values():
@@ -66,15 +73,20 @@ def of(context: Context, stopping: Callable[[], bool] = lambda: False) -> Iterat
         yield Scheduled(f"gaps/{name}", COMPARE_EVERY, _gaps(context, name))
         if context.stores[name].pollable and context.stores[name].accepts_deliveries():
             yield Scheduled(f"webhooks/{name}", WEBHOOKS_EVERY, _webhooks(context, name))
-    yield from _of_reps(context, stopping)
+    yield from _of_erps(context, stopping)
+    yield from _of_reps(context)
+    yield from _of_stock(context, stopping)
     yield Scheduled("pulse", PULSE_EVERY, context.ledger.pulse.advance)
     yield Scheduled(bulk.SCHEDULE, bulk.EVERY, lambda: bulk.go_on(context.ledger))
     for name in carrier.KINDS:
         yield Scheduled(name, carrier.EVERY, _carry(context, name, stopping))
     buyers = Buyers(context)
     yield Scheduled("problems", spells.EVERY, lambda: spells.follow(context.ledger, buyers))
+    yield Scheduled("deliveries", watch.EVERY, lambda: watch.look(context))
     yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
     yield Scheduled("silence", SILENCE_EVERY, lambda: conditions.reconcile(context, conditions.SLOW_RULES))
+    if context.messengers:
+        yield Scheduled("messages", mailing.FORGET_EVERY, lambda: mailing.forget(context))
     if context.notifiers:
         yield Scheduled(
             "telling",
@@ -96,18 +108,44 @@ def _polled(context: Context) -> dict[str, FlowSettings]:
     return found
 
 
-def _of_reps(context: Context, stopping: Callable[[], bool]) -> Iterator[Scheduled]:
+def _of_crm(context: Context, name: str) -> Iterator[Scheduled]:
+    """What people change in a CRM, asked as often as the most eager flow into it wants."""
+    polls = [flow.poll_crm for flow in context.flows.values() if flow.target == name and flow.poll_crm]
+    if polls and isinstance(context.crms[name], Changing):
+        yield Scheduled(f"crm/{name}", min(polls), lambda: crmpolling.poll(context, name), name)
+        yield Scheduled(f"crm-gone/{name}", COMPARE_EVERY, lambda: crmpolling.compare(context, name), name)
+
+
+def _of_erps(context: Context, stopping: Callable[[], bool]) -> Iterator[Scheduled]:
+    """Each ERP once, as often as the flow wants that asks most often: of sales reps, or of the orders that it bills."""
+    polls = [(flow.source, flow.poll) for flow in context.reps.values()]
+    polls += [(flow.invoices_from, flow.invoices_poll) for flow in context.flows.values() if flow.invoices_from]
+    for source in sorted({source for source, poll in polls if poll}):
+        every = min(poll for name, poll in polls if name == source and poll)
+        yield Scheduled(f"poll/{source}", every, _poll_erp(context, source, stopping), source)
+        yield Scheduled(f"compare/{source}", COMPARE_EVERY, _compare_erp(context, source), source)
+
+
+def _of_reps(context: Context) -> Iterator[Scheduled]:
     for source in sorted({flow.source for flow in context.reps.values()}):
-        polls = [flow.poll for flow in context.reps.values() if flow.source == source and flow.poll]
-        if polls:
-            yield Scheduled(f"poll/{source}", min(polls), _poll_erp(context, source, stopping), source)
-            yield Scheduled(f"compare/{source}", COMPARE_EVERY, _compare_erp(context, source), source)
         yield Scheduled(f"reps/{source}", REPS_EVERY, _look_again(context, source))
     if context.reps:
         yield Scheduled("requests", requests.FORGET_EVERY, lambda: requests.forget(context))
     for flow in context.reps.values():
         for name in flow.portals:
             yield Scheduled(f"publish/{name}", publishing.EVERY, _look_over(context, flow, name))
+
+
+def _of_stock(context: Context, stopping: Callable[[], bool]) -> Iterator[Scheduled]:
+    for stock in context.stocks.values():
+        if stock.poll:
+            yield Scheduled(stocks.schedule_name(stock), stock.poll, _levels(context, stock, stopping), stock.source)
+    if context.stocks and context.buyers:
+        yield Scheduled(stocktelling.SCHEDULE, stocktelling.EVERY, lambda: stocktelling.tell(context))
+
+
+def _levels(context: Context, stock: StockSettings, stopping: Callable[[], bool]) -> Callable[[], int]:
+    return lambda: stocks.poll(context, stock, stopping)
 
 
 def _poll_erp(context: Context, source: str, stopping: Callable[[], bool]) -> Callable[[], int]:

@@ -35,6 +35,7 @@ from core.settings import FlowSettings
 from ledger.runjobs import Made, RunJobs
 from ledger.runs import GOING, Item, Lost, RunState, RunView
 from mapping.canonical import Probe
+from pipelines import crediting
 from pipelines.clerk import Errand
 from pipelines.context import Context
 from pipelines.run import write_lane
@@ -119,10 +120,14 @@ def of_run(context: Context, run_id: int) -> tuple[RunView, FlowSettings]:
 def created(context: Context, run: RunView) -> Creation:
     """What the ledger says that the run's jobs created. Asks nobody."""
     made = RunJobs(context.ledger.db).created(run.id)
-    invoices = {one.key: one for one in made if one.kind == "invoice"}
+    bills: dict[str, list[Made]] = {}
+    for one in made:  # credit notes before the invoice that they are for
+        if one.kind in {"invoice", crediting.KIND}:
+            of = crediting.order_of(one.key) if one.kind == crediting.KIND else one.key
+            bills.setdefault(of, []).append(one)
     orders = [one for one in made if one.kind == "order"]
-    units = [_order_unit(one, invoices.pop(one.key, None)) for one in orders]
-    units += [Unit((_part(one),), (one,), one.key) for one in invoices.values()]  # the order was there before
+    units = [_unit([*_credits_first(bills.pop(one.key, ())), one], one.key) for one in orders]
+    units += [_unit(_credits_first(some), key) for key, some in bills.items()]  # the order was there before
     customers: dict[tuple[str, str], list[Made]] = {}
     for one in made:
         if one.kind == "customer":
@@ -132,13 +137,16 @@ def created(context: Context, run: RunView) -> Creation:
 
 
 def _part(made: Made) -> Part:
-    kind: RecordKind = "invoice" if made.kind == "invoice" else "order"
+    kind: RecordKind = "order" if made.kind == "order" else "invoice"  # a credit note is an invoice over there
     return Part(kind, made.remote_id, made.number, made.seconds)
 
 
-def _order_unit(order: Made, invoice: Made | None) -> Unit:
-    both = (invoice, order) if invoice else (order,)
-    return Unit(tuple(_part(one) for one in both), both, order.key)
+def _unit(made: Sequence[Made], key: str) -> Unit:
+    return Unit(tuple(_part(one) for one in made), tuple(made), key)
+
+
+def _credits_first(bills: Sequence[Made]) -> list[Made]:
+    return sorted(bills, key=lambda one: one.kind != crediting.KIND)
 
 
 def touched(stamp: Stamp, seconds: float) -> bool:

@@ -16,15 +16,18 @@ from core.keys import Key
 from ledger.inbox import Record
 from ledger.jobs import JobView
 from ledger.links import Link
+from ledger.papers import KeptPaper
 from ledger.search import Attempt, Search
 from mapping import explain
 from mapping.canonical import SalesOrder
 from mapping.cents import Cents
-from pipelines import customers, explaining
+from pipelines import billing, customers, explaining, paperdesk
 from pipelines.context import Context
 from pipelines.editing import Difference, differences, nobodys_claim
 from pipelines.explaining import State
 from pipelines.rehearsal import Rehearsal
+from pipelines.way import Way
+from pipelines.way import of as way_of
 
 KINDS = ("order", "invoice")
 """Kinds of links that carry the order's own key."""
@@ -82,6 +85,11 @@ class Whereabouts:
     came: datetime | None = None
     changes: Mapping[int, Change] | None = None
     attempts: Mapping[int, Sequence[Attempt]] | None = None
+    invoices: Sequence[billing.Shown] = ()
+    papers: Sequence[KeptPaper] = ()
+    letters: Sequence[paperdesk.ShownLetter] = ()
+    way: Way | None = None
+    """To the customer."""
 
     @property
     def total(self) -> Decimal | None:
@@ -109,6 +117,10 @@ def of(context: Context, search: Search, key: Key) -> Whereabouts:
         fault=fault,
         word=order.source_status if order is not None else "",
         came=events[-1]["received_at"] if events else None,
+        papers=paperdesk.papers_of(context, key),
+        letters=paperdesk.letters_of(context, key),
+        invoices=billing.of_order(context, key, (job.flow for job in jobs)),
+        way=way_of(context, key, (job.flow for job in jobs), order),
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from connectors.http import Budget, Observer
-from connectors.roles import Crm, Erp, Notifier, Portal, Store
+from connectors.roles import Crm, Erp, Messenger, Notifier, Portal, Store
 from core import config
 from core.clock import Clock
 from core.errors import ConfigurationProblem
@@ -26,6 +26,7 @@ from pipelines.context import Context
 from pipelines.run import budget_time, call_time
 
 CONNECTORS: Final = {
+    "apprise": "connectors.chat",
     "feed": "connectors.feed",
     "kommerce": "connectors.kommerce",
     "odoo": "connectors.odoo",
@@ -179,10 +180,14 @@ def context(
         max_failures=settings.worker.max_failures,
         notifiers={name: wired.notifiers[name] for name in settings.alerts.to},
         alerts=settings.alerts,
+        seller=settings.seller,
+        messengers={name: one for name, one in wired.notifiers.items() if isinstance(one, Messenger)},
         erps=wired.erps,
         publishers=wired.portals,
         reps={flow.name: flow for flow in settings.reps},
         portals={portal.name: portal for portal in settings.portals},
+        stocks={stock.name: stock for stock in settings.stocks},
+        buyers={buyer.name: buyer for buyer in settings.buyers},
     )
     if counted is not None:
         made.counted = counted

@@ -1,4 +1,4 @@
-"""Run a stand-in on its own: `python -m sandbox crm --port 8701`, or `store`, `erp`, `portal`."""
+"""Run a stand-in on its own: `python -m sandbox crm --port 8701`, or `store`, `erp`, `portal`, `mail`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox.serve import listening_socket
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted. Returns 2 where the command line is wrong."""
     options = _parser().parse_args(arguments)
-    app: Any = {"crm": _crm, "store": _store, "erp": _erp, "portal": _portal}[options.room](options)
+    app: Any = {"crm": _crm, "store": _store, "erp": _erp, "portal": _portal, "mail": _mail}[options.room](options)
     bound = listening_socket(options.port)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}"
     sys.stdout.write(f"{options.room} at {address}\n")
@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     portal.add_argument(
         "--secret-env", metavar="NAME", help="environment variable with the secret that signs its tokens"
     )
+    mail = rooms.add_parser("mail", help="a mail server that delivers nothing and shows it all on a page")
+    mail.add_argument("--port", type=int, default=8705, help="of the page; 0 takes a free one")
+    mail.add_argument("--smtp-port", type=int, default=2525, help="of SMTP; 0 takes a free one, which the page names")
     return parser
 
 
@@ -72,6 +75,12 @@ def _portal(options: argparse.Namespace) -> Any:
     from sandbox.portal import portal_app  # noqa: PLC0415 (each room alone)
 
     return portal_app(orderwire=options.orderwire, secret=_from_environment(options.secret_env))
+
+
+def _mail(options: argparse.Namespace) -> Any:
+    from sandbox.mail import mail_app  # noqa: PLC0415 (each room alone)
+
+    return mail_app(smtp_port=options.smtp_port)
 
 
 def _from_environment(name: str | None) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import cli
-from ledger import Ledger, migrate
+from ledger import Ledger
+from tests.world import prepare
 
 TEXT = """\
 [ledger]
@@ -60,9 +61,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(getpass, "getuser", lambda: "mira")
     path = tmp_path / "orderwire.toml"
     path.write_text(TEXT.format(folder=tmp_path), encoding="utf-8")
-    ledger = Ledger.open(f"sqlite:///{tmp_path}/orderwire.db")
-    migrate.upgrade(ledger.db)
-    ledger.close()
+    prepare(f"sqlite:///{tmp_path}/orderwire.db")
     return str(path)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.servers import PostgresServer, ServerNotAvailable, ValkeyServer
@@ -14,6 +15,12 @@ from tests.servers import PostgresServer, ServerNotAvailable, ValkeyServer
 # Two busy cores make a good example slow: speed is measured in benchmarks/, not here.
 settings.register_profile("orderwire", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("orderwire")
+
+# Where a test does not set logs up as the programs do, a traceback is written as Python does it: structlog's own takes up to a
+# second for each. This is the renderer of its defaults, so it also holds after `structlog.reset_defaults`.
+_renderer = structlog.get_config()["processors"][-1]
+assert isinstance(_renderer, structlog.dev.ConsoleRenderer)
+_renderer.exception_formatter = structlog.dev.plain_traceback
 
 UNDER_CI = os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
 

@@ -94,7 +94,13 @@ def company(database_url: str, seed: int, sizes: Sizes) -> Iterator[Company]:
     with crm() as (_, crm_url), shop() as (face, url):
         settings = {"vat_field": VAT_FIELD, "erp_number_field": ERP_FIELD}
         with World(
-            database_url, crm_url, rehearsing=True, clock=clock, crm=settings, shops={SHOP: {"url": url}}
+            database_url,
+            crm_url,
+            rehearsing=True,
+            clock=clock,
+            crm=settings,
+            shops={SHOP: {"url": url}},
+            cancel={"shipped": "cancel"},
         ) as world:
             one = Company(world, face, made, seed_crm(crm_url, made), random.Random(seed))
             seed_store(face, made)

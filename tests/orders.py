@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,32 @@ def corpus() -> list[dict[str, Any]]:
     """The 80 orders of a real shop, as its interface gives them."""
     found = json.loads((FIXTURES / "orders-corpus.json").read_text(encoding="utf-8"))
     return [entry["order"] for entry in found]
+
+
+@cache
+def _refunds() -> dict[str, dict[str, Any]]:
+    found = json.loads((FIXTURES / "orders-corpus.json").read_text(encoding="utf-8"))
+    first = json.loads((FIXTURES / "16-refund.json").read_text(encoding="utf-8"))["response"]["body"]
+    return {str(refund["id"]): refund for refund in [first, *(row for entry in found for row in entry["refunds"])]}
+
+
+def refunds_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The refunds that an order names, as its shop tells them: the recorded ones, else amounts for nothing in particular."""
+    recorded = _refunds()
+    return [_told(refund, recorded.get(str(refund["id"]))) for refund in order.get("refunds", ())]
+
+
+def _told(named: Mapping[str, Any], recorded: Any) -> dict[str, Any]:
+    amount = str(-Decimal(named["total"]))
+    if recorded is not None and recorded["amount"] == amount:
+        return dict(recorded)
+    lists = ("meta_data", "line_items", "shipping_lines", "fee_lines", "tax_lines")
+    return {"id": named["id"], "amount": amount, "reason": named["reason"], **{name: [] for name in lists}}
+
+
+def left(order: Mapping[str, Any]) -> Decimal:
+    """What is left of an order's total after its refunds."""
+    return Decimal(order["total"]) + sum((Decimal(refund["total"]) for refund in order["refunds"]), Decimal(0))
 
 
 def cents(amount: Decimal) -> Decimal:

@@ -41,6 +41,7 @@ from pipelines.metrics import Metrics
 from pipelines.runner import Runner
 from sandbox.crm import CrmApp, Switches, crm_app
 from sandbox.serve import running
+from tests.orders import refunds_of
 from web.app import create_app
 from web.state import WebState
 
@@ -108,8 +109,16 @@ class World:
         }
         self.crm = vtiger.build(settings["crm"], budget=budgets.get("crm"))
         self.served = frozenset(name for name, own in wanted.items() if "url" in own)
+        self.refunds: dict[str, list[dict[str, Any]]] = {}
+        """What shops that only push tell of refunds, by the order's id; kept by `deliver`."""
         self.stores = {
-            name: woocommerce.build(settings[name], clock=clock, budget=budgets.get(name)) for name in wanted
+            name: woocommerce.build(
+                settings[name],
+                clock=clock,
+                budget=budgets.get(name),
+                transport=None if name in self.served else httpx.MockTransport(self._pushing),
+            )
+            for name in wanted
         }
         stores: dict[str, Store] = dict(self.stores)
         options = {"target": "crm", "owner": "sales", "region": "DE", "poll": 0, **flow}
@@ -151,7 +160,15 @@ class World:
 
     def deliver(self, order: Mapping[str, Any], *, shop: str = "shop", topic: str = "order.updated") -> list[Accepted]:
         """A signed WooCommerce delivery, taken in as the web process does it."""
+        self.refunds[str(order.get("id"))] = refunds_of(order)
         return self.deliver_raw(dumps(order).encode(), shop=shop, topic=topic)
+
+    def _pushing(self, request: httpx.Request) -> httpx.Response:
+        """A shop that only pushes, and tells its refunds."""
+        order, _, what = request.url.path.partition("/orders/")[2].partition("/")
+        if what != "refunds" or order not in self.refunds:
+            raise httpx.ConnectError("nobody is there", request=request)
+        return httpx.Response(200, json=self.refunds[order])
 
     def deliver_raw(self, body: bytes, *, shop: str = "shop", topic: str = "order.updated") -> list[Accepted]:
         """The same with these very bytes."""

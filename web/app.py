@@ -9,14 +9,17 @@ from web.api.app import PREFIX, create_api
 from web.dashboard import (
     alerts,
     audit,
+    choice,
     connections,
     customers,
+    deliveries,
     figures,
     flows,
     home,
     job,
     jobs,
     orders,
+    papers,
     people,
     problems,
     reassign,
@@ -25,6 +28,7 @@ from web.dashboard import (
     runs,
     schedules,
     settings,
+    stock,
     workers,
 )
 from web.portal.app import PREFIX as PORTAL
@@ -33,21 +37,25 @@ from web.state import WebState
 
 
 def create_app(state: WebState) -> FastAPI:
-    """All routes over one process's state. No interactive documentation: what is public is written in docs/."""
+    """All routes over one process's state. No interactive documentation: what is public is written in docs/.
+
+    The routes are taken over as they are: `include_router` would build each of them a second time, at the first request.
+    """
     app = FastAPI(title="Orderwire", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.orderwire = state
-    app.include_router(hooks.router)
+    app.router.routes.extend(hooks.router.routes)
     app.mount(PORTAL, create_portal(state), name="portal")  # before all pages: its speed is measured too
-    app.include_router(health.router)
+    app.router.routes.extend(health.router.routes)
     pages.install(app)
     around.install(app)
     access.install(app)
     threads.install(app)
     screens = (
         login, home, connections, flows, reviews, runs, schedules, workers, figures, alerts, people, audit, settings, problems,
-        jobs, job, orders, reps, customers, reassign,
+        jobs, job, choice, orders, reps, customers, reassign, deliveries,
+        papers, stock,
     )  # fmt: skip
     for one in screens:
-        app.include_router(one.router)
+        app.router.routes.extend(one.router.routes)
     app.mount(PREFIX, create_api(state), name="api")
     return app

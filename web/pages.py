@@ -70,6 +70,8 @@ ENTRANCES: Final = (
     ("/review", "review", "r"),
     ("/runs", "runs", "n"),
     ("/reps", "reps", "t"),
+    ("/deliveries", "deliveries", "d"),
+    ("/stock", "stock", "k"),
     ("/schedules", "schedules", "s"),
     ("/workers", "workers", "w"),
     ("/figures", "figures", "i"),
@@ -186,7 +188,7 @@ def translated(request: Request, text: str, **values: object) -> str:
 
 def install(app: FastAPI) -> None:
     """Static files, and pages for what was refused, is not there, or went wrong."""
-    app.include_router(assets.router)
+    app.router.routes.extend(assets.router.routes)
     app.add_exception_handler(OrderwireError, _refused)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _not_understood)

@@ -19,9 +19,21 @@ from connectors.feed.plans import Files, Series, unique, words_of
 from connectors.feed.rows import Rows, records, split_csv
 from connectors.feed.settings import FeedSettings
 from connectors.feed.walk import from_text, start, to_text
-from connectors.roles import Dropped, DroppedRow, DroppedRows, ErpKind, Finding, NotWhole, Page, Reading
+from connectors.polled import stock_page
+from connectors.roles import (
+    Dropped,
+    DroppedRow,
+    DroppedRows,
+    ErpKind,
+    Finding,
+    NotWhole,
+    Page,
+    Reading,
+    StockPage,
+    Unusable,
+)
 from core.clock import Clock, to_micros
-from core.errors import ConfigurationProblem, NotThere
+from core.errors import ConfigurationProblem, NotThere, RetryLater
 from core.keys import Change, Key
 from mapping.canonical import ErpCustomer, ErpInvoice, ErpProduct, Region, SalesRep, StockLevel
 from mapping.sheet import (
@@ -133,6 +145,21 @@ class FileErp:
         return self.change(
             file, row.line, row.key, None if row.gone else reading.raw(row), "" if row.gone else row.digest.hex()
         )
+
+    def stock_since(self, cursor: str | None) -> Iterator[StockPage]:
+        """From the files that lie there. Where no FULL is among them, what they do not name is not gone."""
+        try:
+            whole = cursor is not None or any(one.mode == "FULL" for one in self._since_full("stock"))
+            for page in self.changes_since("stock", cursor):
+                yield replace(stock_page(page, self.stock), whole=whole)
+        except (NotWhole, Unusable) as error:
+            raise RetryLater(
+                f"A file of {self.name} with stock cannot be read to its end: {error} What to do: nothing while it is being "
+                "written; else have it dropped again.",
+                seconds=60,
+                cause="parse",
+                detail=type(error).__name__,
+            ) from None
 
     def ids(self, kind: ErpKind) -> Iterator[Sequence[str]]:
         self._told(kind)

@@ -11,7 +11,8 @@ from connectors.odoo.rows import Rows, spellings, warehouse_name
 from connectors.odoo.settings import OdooSettings
 from connectors.odoo.sources import STAGES
 from connectors.odoo.tables import OdooTables
-from connectors.roles import ErpKind, Finding, Page
+from connectors.polled import stock_page
+from connectors.roles import ErpKind, Finding, Page, StockPage
 from connectors.walk import Domain, Manner, Place, Row, Walk, from_text, to_text
 from core.clock import Clock
 from core.errors import ConfigurationProblem, NotThere
@@ -78,6 +79,10 @@ class Odoo:
             return {"crm.team": [["user_id", "in", ids], ["member_ids", "in", ids]]}
         partners = [number for row in users if (number := self._tables.reference(row.get("partner_id"))) is not None]
         return {"res.partner": [["user_id", "in", ids], ["id", "in", partners]]}
+
+    def stock_since(self, cursor: str | None) -> Iterator[StockPage]:
+        for page in self.changes_since("stock", cursor):
+            yield stock_page(page, self.stock)
 
     def ids(self, kind: ErpKind) -> Iterator[Sequence[str]]:
         self._told(kind)

@@ -233,7 +233,8 @@ class Rows:
             # 18 renamed what the context calls it.
             told: dict[str, Any] = {"warehouse": place["id"], "warehouse_id": place["id"]}
             domain: Domain = [["id", "in", fresh], *self.tables.always(GOODS)]
-            rows = self.client.search_read("product.product", domain, STOCK_FIELDS, context=told)
+            fields = self._known("product.product", STOCK_FIELDS)
+            rows = self.client.search_read("product.product", domain, fields, context=told)
             beside = {"_warehouse": warehouse_name(place), "_read_at": asked_at.isoformat()}
             levels += [{**row, **beside} for row in rows if code_of(row, "default_code")]
         return levels

@@ -35,7 +35,7 @@ ADDRESSES: Final = ["type", "in", ["delivery", "invoice"]]
 USER_FIELDS: Final = ("ref", "name", "function", "email", "phone", "mobile", "lang", "active", "write_date")
 TEAM_FIELDS: Final = ("name", "active", "user_id", "member_ids", "write_date")
 PRODUCT_FIELDS: Final = ("default_code", "name", "active", "lst_price", "currency_id", "uom_id", "write_date")
-STOCK_FIELDS: Final = ("default_code", "qty_available", "virtual_available")
+STOCK_FIELDS: Final = ("default_code", "name", "categ_id", "qty_available", "virtual_available")
 INVOICE_FIELDS: Final = (
     "name",
     "move_type",
@@ -50,6 +50,7 @@ INVOICE_FIELDS: Final = (
     "amount_untaxed",
     "amount_tax",
     "amount_total",
+    "amount_residual",
     "write_date",
 )
 LINE_FIELDS: Final = (
@@ -61,6 +62,7 @@ LINE_FIELDS: Final = (
     "quantity",
     "price_unit",
     "price_subtotal",
+    "price_total",
     "write_date",
 )
 READS: Final = {

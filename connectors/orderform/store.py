@@ -87,6 +87,7 @@ class OrderForm:
             number=clean(number).strip()[:100] if isinstance(number, str) else order_id,
             topic="order",
             content=fingerprint(body),
+            rush=order.get("rush") is True,
         )
 
     def _unreadable(self, request: Request, digest: str, dedupe: str, what: str) -> Change:

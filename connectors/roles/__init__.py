@@ -1,5 +1,14 @@
 """The roles that outside systems play, as small Protocols. A system implements the ones it can play."""
 
+from connectors.roles.amending import Amending, Comparison, Conflict, Disagreement, Shown
+from connectors.roles.changing import (
+    ChangeKind,
+    Changing,
+    CrmPage,
+    CrmRow,
+    ProductStock,
+    Stocking,
+)
 from connectors.roles.common import (
     Action,
     Addressed,
@@ -10,6 +19,7 @@ from connectors.roles.common import (
     Ref,
     Written,
 )
+from connectors.roles.crediting import CREDIT, Crediting, Issued
 from connectors.roles.crm import (
     OWNED,
     USUAL,
@@ -41,6 +51,8 @@ from connectors.roles.feed import (
     Reading,
     Unusable,
 )
+from connectors.roles.invoicing import Bill, InvoiceWord, Invoicing
+from connectors.roles.messenger import Letter, Messenger
 from connectors.roles.notifier import (
     Message,
     Notifier,
@@ -54,6 +66,12 @@ from connectors.roles.portal import (
     Publication,
     RepContact,
 )
+from connectors.roles.refunding import REFUND, Refunding, refund_key
+from connectors.roles.stock import (
+    BadLevel,
+    Stocked,
+    StockPage,
+)
 from connectors.roles.store import (
     Numbering,
     Repair,
@@ -62,20 +80,33 @@ from connectors.roles.store import (
 )
 
 __all__ = [
+    "CREDIT",
     "OWNED",
+    "REFUND",
     "USUAL",
     "Action",
     "Addressed",
+    "Amending",
+    "BadLevel",
     "BadRow",
+    "Bill",
     "CardPortal",
+    "ChangeKind",
+    "Changing",
+    "Comparison",
+    "Conflict",
     "Converted",
+    "Crediting",
     "Crm",
     "CrmCapabilities",
     "CrmOrder",
     "CrmOrderRow",
+    "CrmPage",
     "CrmProduct",
+    "CrmRow",
     "CustomerNote",
     "Difference",
+    "Disagreement",
     "Dropped",
     "DroppedRow",
     "DroppedRows",
@@ -85,8 +116,13 @@ __all__ = [
     "FileKind",
     "FilePortal",
     "Finding",
+    "InvoiceWord",
+    "Invoicing",
+    "Issued",
+    "Letter",
     "Level",
     "Message",
+    "Messenger",
     "NotWhole",
     "Notifier",
     "Noting",
@@ -99,16 +135,23 @@ __all__ = [
     "PartyPage",
     "Portal",
     "PortalFile",
+    "ProductStock",
     "Publication",
     "Reading",
     "RecordKind",
     "Ref",
+    "Refunding",
     "RepContact",
     "Repair",
     "Request",
+    "Shown",
     "Stamp",
+    "StockPage",
+    "Stocked",
+    "Stocking",
     "Store",
     "Tier",
     "Unusable",
     "Written",
+    "refund_key",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from core.keys import Change
 
@@ -71,3 +71,5 @@ class Written:
 
     ref: Ref
     differences: tuple[Difference, ...] = ()
+    shown: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """Of an order: what is to be kept with its link (connectors.roles.amending); None: nothing new."""

@@ -98,17 +98,23 @@ OWNED: Final = frozenset({
 """The parts of an order that can have an owner. `lines` is all of the money: lines, taxes, shipping, currency."""
 
 
+ASKED: Final = frozenset({"lines", "billing", "shipping", "delivery_method", "payment_method", "purchase_order"})
+"""The parts that belong to whoever changed them, unless configuration says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Which parts of an order (words of OWNED) an update leaves to the CRM. Everything else is the store's."""
+    """Whose the parts of an order (words of OWNED) are when it is updated. What is named nowhere is the store's."""
 
     keep: frozenset[str] = frozenset({"owner"})
     """Never sent: what people made of it over there stays."""
     fill: frozenset[str] = frozenset()
     """Sent only while it is empty over there."""
+    ask: frozenset[str] = ASKED
+    """Sent while the CRM shows what we wrote; changed on both sides: a person decides. What is kept or filled has no say."""
 
     def __post_init__(self) -> None:
-        if unknown := (self.keep | self.fill) - OWNED:
+        if unknown := (self.keep | self.fill | self.ask) - OWNED:
             raise ValueError(f"not parts of an order: {', '.join(sorted(unknown))}")
 
 

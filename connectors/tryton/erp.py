@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
-from connectors.roles import ErpKind, Finding, Page
+from connectors.polled import stock_page
+from connectors.roles import ErpKind, Finding, Page, StockPage
 from connectors.tryton import check
 from connectors.tryton.client import Client
 from connectors.tryton.rows import Rows, warehouse_name, wire_day
@@ -57,6 +58,10 @@ class Tryton:
         day = walk.place.day
         for step in walk.steps(self._more(kind, walk)):
             yield Page(rows.changes(kind, step.source, step.rows, day, step.asked_at), to_text(step.place))
+
+    def stock_since(self, cursor: str | None) -> Iterator[StockPage]:
+        for page in self.changes_since("stock", cursor):
+            yield stock_page(page, self.stock)
 
     def ids(self, kind: ErpKind) -> Iterator[Sequence[str]]:
         self._told(kind)

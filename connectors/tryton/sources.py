@@ -53,7 +53,7 @@ PRODUCT_FIELDS: Final = (
     "create_date",
     "template.write_date",
 )
-STOCK_FIELDS: Final = ("code", "quantity", "forecast_quantity", "default_uom.digits")
+STOCK_FIELDS: Final = ("code", "name", "quantity", "forecast_quantity", "default_uom.digits")
 INVOICE_FIELDS: Final = (
     "number",
     "state",
@@ -64,6 +64,8 @@ INVOICE_FIELDS: Final = (
     "total_amount",
     "sales.number",
     "sales.reference",
+    "reference",
+    "amount_to_pay",
     "lines_to_pay.maturity_date",
     "lines.type",
     "lines.description",
@@ -73,6 +75,7 @@ INVOICE_FIELDS: Final = (
     "lines.unit.digits",
     "lines.unit_price",
     "lines.amount",
+    "lines.taxes.rate",
     "write_date",
     "create_date",
 )
@@ -89,7 +92,7 @@ READS: Final = {
     "rep": ("commission.agent", "party.party"),
     "product": ("product.product", "product.template"),
     "stock": ("product.product", "stock.location", "stock.move"),
-    "invoice": ("account.invoice", "account.invoice.line"),
+    "invoice": ("account.invoice", "account.invoice.line", "account.tax"),
 }
 """Kind -> models that our user must be allowed to read."""
 

@@ -162,6 +162,8 @@ def _configured(settings: VtigerSettings, module: Module) -> tuple[tuple[str, st
             (settings.delivery_field, "delivery_field"),
             (settings.payment_field, "payment_field"),
         )
+    if module == "Invoice":
+        return ((settings.invoice_number_field, "invoice_number_field"),)
     return ()
 
 

@@ -4,35 +4,49 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from connectors.http import Http
 from connectors.roles import (
     USUAL,
+    Bill,
+    ChangeKind,
+    Comparison,
     Converted,
     CrmCapabilities,
     CrmOrder,
     CrmOrderRow,
+    CrmPage,
     CrmProduct,
+    CrmRow,
     CustomerNote,
     Difference,
     Finding,
+    InvoiceWord,
+    Issued,
     OrderRefs,
     OwnedRecord,
     Ownership,
     PartyPage,
+    ProductStock,
     RecordKind,
     Ref,
+    Shown,
     Stamp,
+    StockPage,
     Tier,
     Written,
 )
 from connectors.vtiger import check, verify
 from connectors.vtiger import query as q
+from connectors.vtiger.amending import Amendments
+from connectors.vtiger.bills import Bills
 from connectors.vtiger.canary import Canary
+from connectors.vtiger.changes import Changes
 from connectors.vtiger.client import Client, Record
+from connectors.vtiger.credits import Credits
 from connectors.vtiger.describe import Modules
 from connectors.vtiger.listing import Listing
 from connectors.vtiger.orders import Document, Orders
@@ -43,6 +57,7 @@ from connectors.vtiger.products import Products
 from connectors.vtiger.requests import Requests
 from connectors.vtiger.settings import Module, VtigerSettings
 from connectors.vtiger.standing import MODULE_OF, Standing, amount
+from connectors.vtiger.stock import Stock
 from core.clock import Clock
 from core.errors import Ambiguous, ConfigurationProblem
 from mapping.canonical import Account, Contact, Lead, Party, Probe, SalesOrder
@@ -71,10 +86,15 @@ class VtigerCrm:
         self._products = Products(settings, self._client, clock, self._canary)
         self._parties = Parties(settings, self._client, self._modules, self._canary)
         self._orders = Orders(settings, self._client, self._modules, self._products, self._ref)
+        self._bills = Bills(settings, self._client, self._modules, self._products, self._ref)
+        self._credits = Credits(settings, self._client, self._modules, self._products, self._ref)
+        self._amendments = Amendments(self._client, self._modules, self._orders)
         self._standing = Standing(settings, self._client, self._modules, self._canary, self._ref)
-        self._preview = Preview(settings, self._client, self._orders, self._account_element, self._contact_element)
+        self._preview = Preview(settings, self._client, self._credits, self._account_element, self._contact_element)
         self._owners = OwnersDesk(settings, self._client, self._modules, self._canary, self._orders.owner, self._ref)
         self._requests = Requests(self._client, self._modules, self._canary, self._orders.owner, self._ref)
+        self._changes = Changes(settings, self._client, self._modules, self._canary, clock, self._ref)
+        self._stock = Stock(settings, self._client, self._modules, self._canary, self._changes, clock, self._ref)
         self._converts: bool | None = None
         self._asking = threading.Lock()
 
@@ -100,7 +120,7 @@ class VtigerCrm:
     def capabilities(self) -> CrmCapabilities:
         return CrmCapabilities(
             converts_leads=self._converts_leads(),
-            lane_kinds=frozenset({"order", "invoice"}),
+            lane_kinds=frozenset({"order", "invoice", "credit", "stock"}),
             moves_stock_on_invoice=True,
         )
 
@@ -268,6 +288,25 @@ class VtigerCrm:
     def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> Written:
         return self._orders.update_order(ref, order, refs, ownership)
 
+    def compare(
+        self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership, shown: Shown | None
+    ) -> Comparison:
+        return self._amendments.compare(ref, order, refs, ownership, shown)
+
+    def sending(self, comparison: Comparison, parts: Collection[str]) -> Shown:
+        return self._amendments.sending(comparison, parts)
+
+    def amend(
+        self,
+        ref: Ref,
+        order: SalesOrder,
+        refs: OrderRefs,
+        ownership: Ownership,
+        comparison: Comparison,
+        parts: Collection[str],
+    ) -> Written:
+        return self._amendments.amend(ref, order, comparison, parts)
+
     def all_orders(self, since: datetime) -> Iterator[Sequence[CrmOrderRow]]:
         return self._standing.all_orders(since)
 
@@ -286,6 +325,35 @@ class VtigerCrm:
     def create_invoice(self, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
         return self._orders.create_invoice(order, refs, order_ref)
 
+    def invoice_state(self, word: str) -> InvoiceWord:
+        return self._bills.state(word)
+
+    def invoice_word(self, order: SalesOrder) -> str:
+        return self._orders.invoice_status(order)
+
+    def bill_word(self, state: InvoiceWord) -> str:
+        return self._bills.word(state)
+
+    def create_bill(self, bill: Bill, billed: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        return self._bills.create(bill, billed, refs, order_ref)
+
+    def update_bill(
+        self, ref: Ref, bill: Bill, billed: SalesOrder, refs: OrderRefs, order_ref: Ref, *, lines: bool
+    ) -> Written:
+        return self._bills.update(ref, bill, billed, refs, order_ref, lines=lines)
+
+    def bill_fingerprints(self, bill: Bill, billed: SalesOrder, refs: OrderRefs, order_ref: Ref) -> tuple[str, str]:
+        return self._bills.fingerprints(bill, billed, refs, order_ref)
+
+    def issued(self, ref: Ref) -> Issued | None:
+        return self._credits.issued(ref)
+
+    def create_credit(self, credit: SalesOrder, refs: OrderRefs, order_ref: Ref, issued: date | None) -> Written:
+        return self._credits.create_credit(credit, refs, order_ref, issued)
+
+    def set_invoice_status(self, ref: Ref, status: str) -> Written:
+        return self._credits.set_status(ref, status)
+
     def find_products(self, skus: Sequence[str]) -> Mapping[str, CrmProduct]:
         return self._products.find(skus)
 
@@ -298,6 +366,26 @@ class VtigerCrm:
         if not rows:
             return None
         return amount(rows[0].get("hdnGrandTotal")), str(rows[0].get("sostatus", ""))
+
+    # -- what people change, and goods --------------------------------------------------------------------------------
+
+    def crm_changes(self, kind: ChangeKind, cursor: str | None) -> Iterator[CrmPage]:
+        return self._changes.since(kind, cursor)
+
+    def crm_rows(self, kind: ChangeKind, ids: Sequence[str]) -> Mapping[str, CrmRow]:
+        return self._changes.rows(kind, ids)
+
+    def stock_since(self, cursor: str | None) -> Iterator[StockPage]:
+        return self._stock.since(cursor)
+
+    def stock_of(self, product_id: str) -> ProductStock | None:
+        return self._stock.of(product_id)
+
+    def set_stock(self, before: ProductStock, quantity: Decimal) -> Written:
+        return self._stock.set(before, quantity)
+
+    def invoiced_goods(self, order: Ref) -> Mapping[str, Decimal]:
+        return self._stock.invoiced(order)
 
     # -- for people who look ------------------------------------------------------------------------------------------
 

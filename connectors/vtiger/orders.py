@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from connectors.roles import USUAL, OrderRefs, Ownership, Ref, Written
+from connectors.vtiger import echo, verify
 from connectors.vtiger import ownership as own
-from connectors.vtiger import verify
 from connectors.vtiger.client import Client, Record
 from connectors.vtiger.describe import Modules
 from connectors.vtiger.products import Products
@@ -83,6 +83,11 @@ class Orders:
         own = self._settings.statuses.get(order.status.value)
         return refs.status or own or ORDER_STATUS.get(order.status, ORDER_STATUS[OrderStatus.UNKNOWN])
 
+    def invoice_status(self, order: SalesOrder) -> str:
+        """The connection's word for how the order is paid, else the built-in one."""
+        own = self._settings.invoice_statuses.get(order.payment_status.value)
+        return own or INVOICE_STATUS.get(order.payment_status, INVOICE_STATUS[PaymentStatus.UNKNOWN])
+
     def _currency(self, order: SalesOrder) -> str:
         id = self._settings.currencies.get(order.currency)
         if id is None:
@@ -99,8 +104,6 @@ class Orders:
     def _place(self, order: SalesOrder, refs: OrderRefs, kind: Document, sales_order: str = "") -> Place:
         settings = self._settings
         invoice = kind == "Invoice"
-        paid = settings.invoice_statuses.get(order.payment_status.value)
-        status = paid or INVOICE_STATUS.get(order.payment_status, INVOICE_STATUS[PaymentStatus.UNKNOWN])
         subject = settings.invoice_subject if invoice else settings.order_subject
         purchase_order = settings.purchase_order_field
         if invoice and not self._modules.present("Invoice", (purchase_order,)):
@@ -113,7 +116,7 @@ class Orders:
             currency=self._currency(order),
             conversion_rate=settings.conversion_rates.get(order.currency, Decimal(1)),
             subject=subject.replace("{number}", order.number),
-            status=status if invoice else self.status(refs, order),
+            status=self.invoice_status(order) if invoice else self.status(refs, order),
             delivery=refs.delivery_method,
             payment=refs.payment_method,
             items={sku: Item(product.id, product.taxes) for sku, product in refs.products.items()},
@@ -181,16 +184,21 @@ class Orders:
         self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership
     ) -> tuple[dict[str, Any], tuple[Cut, ...]]:
         """What revises an order."""
+        element, cuts, fields = self.state_element(order, refs, ownership)
+        out = own.kept(element, order, fields, ownership)
+        if ownership.fill:
+            out |= own.filled(element, order, fields, ownership, self.there(ref))
+        return _only(element, cuts, element.keys() - out)
+
+    def state_element(
+        self, order: SalesOrder, refs: OrderRefs, ownership: Ownership
+    ) -> tuple[dict[str, Any], tuple[Cut, ...], OrderFields]:
+        """How an order that is there should stand, whatever of it is sent, and which fields carry what."""
         place = own.without_kept_words(self._place(order, refs, "SalesOrder"), ownership)
         lines_stay = "lines" in ownership.keep
         place = self._standing_in(place) if lines_stay else self._with_carriers(place, order)
         element, cuts = clean_element(order_to_vtiger(order, place), REQUIRED)
-        out = AT_CREATION | own.kept(element, order, place.fields, ownership)
-        if ownership.fill:
-            out |= own.filled(element, order, place.fields, ownership, self._there(ref))
-        element = {name: value for name, value in element.items() if name not in out}
-        cuts = tuple(cut for cut in cuts if cut.field in element or ("LineItems" in element and _of_line(cut)))
-        return element, cuts
+        return {name: value for name, value in element.items() if name not in AT_CREATION}, cuts, place.fields
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -211,11 +219,20 @@ class Orders:
         are the CRM's: vtiger keeps lines and totals then.
         """
         element, cuts = self.revision_element(ref, order, refs, ownership)
+        return self._revised(ref, order, element, cuts)
+
+    def revise_fields(
+        self, ref: Ref, order: SalesOrder, element: Mapping[str, Any], cuts: tuple[Cut, ...], names: Collection[str]
+    ) -> Written:
+        """Bring these fields of an element to an order, and no other one."""
+        return self._revised(ref, order, *_only(element, cuts, names))
+
+    def _revised(self, ref: Ref, order: SalesOrder, element: dict[str, Any], cuts: tuple[Cut, ...]) -> Written:
         answer = self._client.revise("SalesOrder", {"id": ref.id, **element})
         return self._verified("SalesOrder", order, element, cuts, answer)
 
-    def _there(self, ref: Ref) -> Record:
-        """The order as vtiger has it."""
+    def there(self, ref: Ref) -> Record:
+        """The order as vtiger has it. Raises Held for one that is gone."""
         record = self._client.retrieve(ref.id)
         if record is None:
             raise Held(
@@ -241,11 +258,12 @@ class Orders:
         differences = [m.difference() for m in found if m.fix != "repair"]
         broken = [m for m in found if m.fix == "repair"]
         if broken:
-            again = self._client.revise(module, _revision(element, ref.id))
+            answer = self._client.revise(module, _revision(element, ref.id))
             ignore |= NOT_RESENT
-            left = [m for m in self._mismatches(module, order, element, again, ignore) if m.fix == "repair"]
+            left = [m for m in self._mismatches(module, order, element, answer, ignore) if m.fix == "repair"]
             differences += [m.difference() for m in left] or [m.difference(repaired=True) for m in broken]
-        return Written(ref, (*verify.cut_differences(cuts), *differences))
+        shown = echo.written(element, answer, differences, order) if module == "SalesOrder" else None
+        return Written(ref, (*verify.cut_differences(cuts), *differences), shown)
 
     def _mismatches(
         self,
@@ -276,6 +294,14 @@ def _revision(element: Mapping[str, Any], id: str) -> dict[str, Any]:
     """What a revise sends: it replaces all lines, and resets tax mode and shipping unless they are sent again."""
     revision = {name: value for name, value in element.items() if name not in NOT_RESENT}
     return {"id": id, **revision}
+
+
+def _only(
+    element: Mapping[str, Any], cuts: tuple[Cut, ...], names: Collection[str]
+) -> tuple[dict[str, Any], tuple[Cut, ...]]:
+    """These fields of an element, and what was cut from them."""
+    left = {name: value for name, value in element.items() if name in names}
+    return left, tuple(cut for cut in cuts if cut.field in left or ("LineItems" in left and _of_line(cut)))
 
 
 def _of_line(cut: Cut) -> bool:

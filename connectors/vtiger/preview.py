@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from connectors.roles import USUAL, OrderRefs
 from connectors.vtiger.client import Client
-from connectors.vtiger.orders import Orders
+from connectors.vtiger.credits import Credits
 from connectors.vtiger.settings import VtigerSettings
 from mapping.canonical import SalesOrder
 from mapping.vtiger import clean_element
@@ -18,7 +18,7 @@ _FIXED: Final = {
     "invoicestatus": "demanded by vtiger when an order is made; no invoice comes of it",
     "hdnTaxType": "tax by line, so that the total is exact to the cent",
     "conversion_rate": "conversion_rates of the connection, 1 where the currency is not in it",
-    "LineItems[*].quantity": "fees and shipping stand there once",
+    "LineItems[*].quantity": "fees, shipping and refunds stand there once",
     "LineItems[*].productid": "the product that carries it: unknown_product or fee_product of the connection",
 }
 
@@ -42,7 +42,7 @@ class Preview:
         self,
         settings: VtigerSettings,
         client: Client,
-        orders: Orders,
+        orders: Credits,
         account: Callable[[Any], dict[str, Any]],
         contact: Callable[[Any, str], dict[str, Any]],
     ) -> None:
@@ -69,6 +69,12 @@ class Preview:
             return self._orders.revision_element(given["ref"], given["order"], given["refs"], ownership)[0]
         if operation == "create_invoice":
             return self._orders.invoice_element(given["order"], given["refs"], given["order_ref"])[0]
+        if operation == "create_credit":
+            return self._orders.credit_element(given["credit"], given["refs"], given["order_ref"], given["issued"])[0]
+        if operation == "set_invoice_status":
+            return {"invoicestatus": given["status"]}
+        if operation == "set_stock":
+            return {"qtyinstock": str(given["quantity"])}
         if operation == "stamp_order":
             return {self._settings.external_field("SalesOrder"): given["external_id"]}
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -23,6 +23,7 @@ MODULES: tuple[Module, ...] = ("Accounts", "Contacts", "Leads", "SalesOrder", "I
 class VtigerSettings(ConnectionSettings):
     """A `[[connection]]` with `connector = "vtiger"`: vtiger CRM 7 and 8, SalesPlatform."""
 
+    moves_stock_on_invoice: ClassVar[bool] = True
     connector: Literal["vtiger"] = "vtiger"
     url: str
     """Address of the CRM as people open it: `https://crm.example.com/`."""
@@ -64,10 +65,15 @@ class VtigerSettings(ConnectionSettings):
     statuses: dict[str, str] = Field(default_factory=dict)
     """Canonical order status -> sostatus, over the built-in table."""
     invoice_statuses: dict[str, str] = Field(default_factory=dict)
-    """Canonical payment status -> invoicestatus, over the built-in table."""
+    """Canonical payment status -> invoicestatus, over the built-in table; `cancelled`, and `draft` for invoices of the ERP."""
     lead_source: str = "Web Site"
     order_subject: str = "Order {number}"
     invoice_subject: str = "Invoice for order {number}"
+    bill_subject: str = "Invoice {bill} for order {number}"
+    """What an invoice of the ERP is called; `{bill}` is its number there."""
+    credit_subject: str = "Credit note for order {number}"
+    invoice_number_field: OptionalField = ""
+    """Field of Invoice for the number that the ERP gave it; empty: it stands in the subject."""
 
     convert_leads: Literal["auto", "yes", "no"] = "auto"
     """auto: found out without writing. vtiger 8.2 on PHP 8 cannot convert leads over its web service."""

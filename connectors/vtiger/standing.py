@@ -24,6 +24,7 @@ MODULE_OF: Final[dict[str, Module]] = {
     "lead": "Leads",
     "order": "SalesOrder",
     "invoice": "Invoice",
+    "credit": "Invoice",
 }
 CUSTOMER_NUMBER: Final = "customerno"
 COLUMNS: Final = (

@@ -67,6 +67,14 @@ def same_exactly(sent: str, got: str) -> bool:
     return sent == got
 
 
+def plainly(same: Callable[[str, str], bool], value: str) -> str:
+    """A text that is equal for values that are the same by this way of comparing."""
+    if same is same_number:
+        number = _number(value)
+        return value if number is None else f"{number.normalize() + 0:f}"
+    return _plain(value) if same is same_text else value
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How a field is compared, what a change means, and what it means when the answer lacks the field."""
@@ -118,6 +126,9 @@ FIELDS: Final[dict[str, Rule]] = {
     "txtAdjustment": NUMBER,
     "conversion_rate": NUMBER,
     "shipping_&_handling": NUMBER,
+    "received": Rule(
+        same_number, "warn", "warn", "vtiger changed what was paid of the invoice. What to do: correct it there."
+    ),
 }
 NOT_COMPARED: Final = frozenset({"id", "productid", "LineItems"})
 """productid comes back null from create (seen on the wire); lines have their own table."""
@@ -156,17 +167,17 @@ def compare_fields(
         rule = rule_of(name, key_fields)
         if name not in answer:
             if value:
-                found.append(Mismatch(name, _shown(value), "(no such field)", rule.absent, rule.why))
+                found.append(Mismatch(name, shown(value), "(no such field)", rule.absent, rule.why))
         elif not rule.same(_text(value), _text(got)):
             missing = rule is REFERENCE and not _text(got)
-            found.append(Mismatch(name, _shown(value), _shown(got), rule.changed, rule.why, missing))
+            found.append(Mismatch(name, shown(value), shown(got), rule.changed, rule.why, missing))
     return found
 
 
 def compare_lines(sent: Sequence[Mapping[str, str]], answer: Mapping[str, Any]) -> list[Mismatch]:
     """The lines that arrived against those that were sent, in their order."""
     raw = answer.get("LineItems")
-    got = sorted((line for line in raw if isinstance(line, dict)), key=_sequence) if isinstance(raw, list) else []
+    got = sorted((line for line in raw if isinstance(line, dict)), key=sequence) if isinstance(raw, list) else []
     if len(got) != len(sent):
         message = (
             f"vtiger kept {len(got)} of {len(sent)} lines: it loses lines when several orders are written at a time. "
@@ -179,7 +190,7 @@ def compare_lines(sent: Sequence[Mapping[str, str]], answer: Mapping[str, Any]) 
             rule = LINE.get(name, TAX_LINE)
             if value != kept and not rule.same(value, kept):
                 message = f"Line {number}: {rule.why}. {LINE_ADVICE}"
-                found.append(Mismatch(f"line {number} {name}", _shown(value), _shown(kept), rule.changed, message))
+                found.append(Mismatch(f"line {number} {name}", shown(value), shown(kept), rule.changed, message))
     return found
 
 
@@ -192,18 +203,18 @@ def compare_total(total: Decimal, currency: str, answer: Mapping[str, Any]) -> l
     places = max(decimals(currency), -int(total.normalize().as_tuple().exponent))
     if got is not None and got.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP) == total:
         return []
-    shown = f"{got:.{places + 2}f} {currency}" if got is not None else _text(answer.get("hdnGrandTotal"))
+    kept = f"{got:.{places + 2}f} {currency}" if got is not None else _text(answer.get("hdnGrandTotal"))
     message = (
         "vtiger computes another total than the store. What to do: compare the order's lines and taxes in vtiger with "
         "the store's; a product without its tax configured is the usual reason."
     )
-    return [Mismatch("hdnGrandTotal", show(total, currency), shown, "repair", message)]
+    return [Mismatch("hdnGrandTotal", show(total, currency), kept, "repair", message)]
 
 
 def cut_differences(cuts: Sequence[Cut]) -> tuple[Difference, ...]:
     """A warning for each text that lost characters before it was sent."""
     message = "Characters that vtiger cannot keep (emoji, for instance) were taken out. What to do: nothing."
-    return tuple(Difference(cut.field, _shown(cut.before), _shown(cut.after), "warn", message) for cut in cuts)
+    return tuple(Difference(cut.field, shown(cut.before), shown(cut.after), "warn", message) for cut in cuts)
 
 
 def foreign_account(key: str, sent: Mapping[str, Any], got: Mapping[str, Any]) -> Difference:
@@ -212,10 +223,11 @@ def foreign_account(key: str, sent: Mapping[str, Any], got: Mapping[str, Any]) -
         "vtiger put the contact to an existing account of the same name instead of a new one. What to do: look whether "
         "they are one customer; if not, rename one account in vtiger and move the contact, then retry."
     )
-    return Difference(key, _shown(sent.get(key)), _shown(got.get(key)), "hold", message)
+    return Difference(key, shown(sent.get(key)), shown(got.get(key)), "hold", message)
 
 
-def _sequence(line: Mapping[str, Any]) -> int:
+def sequence(line: Mapping[str, Any]) -> int:
+    """Where a line stands."""
     text = _text(line.get("sequence_no"))
     return int(text) if text.isascii() and text.isdigit() else 0
 
@@ -224,6 +236,7 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """For people, not too long."""
     text = _text(value)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -66,7 +66,7 @@ def may_be_order(row: Mapping[str, Any]) -> bool:
     return "line_items" in row or "currency" in row or "total" in row
 
 
-def fetched(connection: str, kind: str, row: object, asked_at: datetime) -> Change:
+def fetched(connection: str, kind: str, row: object, asked_at: datetime, *, rush: bool = False) -> Change:
     """A row that we asked for ourselves. One without an id keeps its text and says so."""
     raw = dumps(row).encode("utf-8", "replace")
     record_id = id_of(row)
@@ -92,4 +92,5 @@ def fetched(connection: str, kind: str, row: object, asked_at: datetime) -> Chan
         fetched_at=asked_at,
         deleted=row.get("status") == "trash",
         content=content,
+        rush=rush,
     )

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from connectors.roles import Request
@@ -41,8 +41,16 @@ def live_secrets(references: Sequence[SecretRef]) -> list[bytes]:
     return found
 
 
-def receive(connection: str, request: Request, references: Sequence[SecretRef]) -> Sequence[Change]:
-    """The changes that a delivery tells of; none for a ping. Raises `Rejected` and nothing else."""
+def _no_hurry(_order: object) -> bool:
+    return False
+
+
+def receive(
+    connection: str, request: Request, references: Sequence[SecretRef], rush: Callable[[object], bool] = _no_hurry
+) -> Sequence[Change]:
+    """The changes that a delivery tells of; none for a ping. `rush`: whether an order is one. Raises `Rejected` and nothing
+    else.
+    """
     secrets = live_secrets(references)
     if not secrets:
         raise Rejected(
@@ -52,7 +60,7 @@ def receive(connection: str, request: Request, references: Sequence[SecretRef]) 
     if signature is None and TOPIC not in request.headers and _PING.fullmatch(request.body):
         return ()
     _verify(signature, request.body, secrets)
-    return (_change(connection, request),)
+    return (_change(connection, request, rush),)
 
 
 def sign(secret: bytes, body: bytes) -> bytes:
@@ -78,7 +86,7 @@ def _rejected(what: str, detail: str = "") -> Rejected:
     )
 
 
-def _change(connection: str, request: Request) -> Change:
+def _change(connection: str, request: Request, rush: Callable[[object], bool]) -> Change:
     topic = request.headers.get(TOPIC, "")
     topic = topic if _TOPIC.fullmatch(topic) else ""
     digest = content_hash(request.body)
@@ -106,6 +114,7 @@ def _change(connection: str, request: Request) -> Change:
         topic=topic,
         deleted=body.get("status") == "trash",
         content=content_of(body),
+        rush=kind == "order" and rush(body),
     )
 
 

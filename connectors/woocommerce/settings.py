@@ -52,6 +52,12 @@ class WooCommerceSettings(ConnectionSettings):
     metadata: Metadata = Metadata()
     statuses: dict[str, OrderStatus] = Field(default_factory=dict)
     """The shop's own status words (of plugins), over the built-in table."""
+    shipped: tuple[str, ...] = ("completed", "shipped")
+    """Status words of orders whose goods have left."""
+    delivered: tuple[str, ...] = ("delivered",)
+    """Status words of orders that the customer has."""
+    rush_methods: tuple[str, ...] = ()
+    """Codes of delivery methods that make an order a rush order (`express`), beside its meta data."""
     channel: str = "web"
     """Where the order's meta data names none."""
     fields: dict[str, FieldRule] = Field(default_factory=dict)

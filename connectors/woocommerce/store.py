@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.http import Http
-from connectors.roles import Finding, Numbering, Page, Repair, Request
-from connectors.woocommerce import hooks
+from connectors.roles import REFUND, Finding, Numbering, Page, Repair, Request, StockPage, refund_key
+from connectors.woocommerce import hooks, stock
 from connectors.woocommerce.changes import fetched, id_of, number_of
 from connectors.woocommerce.checks import Checks
 from connectors.woocommerce.client import Client
@@ -18,14 +19,23 @@ from connectors.woocommerce.walk import BY_CREATED, BY_MODIFIED, SECOND, By, Ste
 from core.clock import Clock, parse_utc
 from core.errors import ConfigurationProblem, Held, NotThere
 from core.keys import Change, Key
-from mapping.canonical.order import SalesOrder
+from mapping.canonical.order import Refund, SalesOrder
 from mapping.fields import CustomFields, Mapped
+from mapping.reading import fault
 from mapping.stored import of_record, stored
-from mapping.woocommerce import WooOptions, order_from_woocommerce, read_from_woocommerce
+from mapping.woocommerce import (
+    WooOptions,
+    in_a_hurry,
+    order_from_woocommerce,
+    read_from_woocommerce,
+    refund_from_woocommerce,
+)
 
 # `any` leaves trashed orders out, and combined with other words it wins: two listings, each with its own place in the
 # cursor.
 LISTINGS: Final = ("any", "trash")
+PAGE_OF_REFUNDS: Final = 100
+MOST_PAGES: Final = 10
 _PATHS: Final = {"order": "orders", "customer": "customers", "product": "products", "coupon": "coupons"}
 
 
@@ -50,11 +60,19 @@ class WooCommerce:
             statuses=settings.statuses,
             fields=CustomFields(settings.fields, region=settings.region),
             channel=settings.channel,
+            shipped=settings.shipped,
+            delivered=settings.delivered,
+            rush_methods=settings.rush_methods,
         )
 
     def close(self) -> None:
         """Close the transport."""
         self._http.close()
+
+    def _hurried(self, row: object) -> bool:
+        """Whether the order is a rush order."""
+        settings = self._settings
+        return isinstance(row, Mapping) and in_a_hurry(row, settings.metadata, settings.rush_methods)
 
     def web_page(self, kind: str, record_id: str) -> str:
         """In the shop's administration; shops that keep orders in tables of their own lead on from there."""
@@ -71,7 +89,7 @@ class WooCommerce:
         return bool(hooks.live_secrets(self._settings.webhook_secrets))
 
     def receive(self, request: Request) -> Sequence[Change]:
-        return hooks.receive(self.name, request, self._settings.webhook_secrets)
+        return hooks.receive(self.name, request, self._settings.webhook_secrets, self._hurried)
 
     def changes_since(self, cursor: str | None, *, until: datetime | None = None) -> Iterator[Page]:
         places = self._places(cursor)
@@ -83,6 +101,17 @@ class WooCommerce:
                     places[status] = max(places[status], step.seen_to)
                 if step.rows:
                     yield self._page(step, _cursor(places))
+
+    def stock_since(self, cursor: str | None) -> Iterator[StockPage]:
+        settings = self._settings
+        return stock.since(
+            self._client,
+            self.name,
+            cursor,
+            overlap=settings.overlap,
+            per_page=settings.per_page,
+            now=self._clock.now,
+        )
 
     def orders_between(self, since: datetime, until: datetime) -> Iterator[Page]:
         ceiling = until if not until.microsecond else until.replace(microsecond=0) + SECOND
@@ -105,6 +134,26 @@ class WooCommerce:
         if change.problem:
             raise Held(f"{key}: {change.problem}", error_class="mapping")
         return change
+
+    def refunds(self, key: Key) -> Sequence[Change]:
+        found: list[Change] = []
+        for page in range(1, MOST_PAGES + 1):
+            asked_at = self._clock.now()
+            rows = self._client.get_rows(
+                "refunds.list", f"orders/{key.id}/refunds", {"per_page": PAGE_OF_REFUNDS, "page": page}
+            ).body
+            for change in (fetched(self.name, REFUND, row, asked_at) for row in rows):
+                own = change if change.problem else replace(change, key=refund_key(key, change.key.id))
+                found.append(own)
+            if len(rows) < PAGE_OF_REFUNDS:
+                break
+        return found
+
+    def refund(self, key: Key, raw: bytes) -> Refund:
+        refund = refund_from_woocommerce(stored(raw, "have the order sent again"))
+        if not key.id.endswith(f"/{refund.id}"):
+            raise fault("refunds.id", refund.id, f"is not the id of this record ({key.id})", "report this as a bug")
+        return refund
 
     def find_by_number(self, number: str) -> Change | None:
         wanted = number.strip().lstrip("#")
@@ -150,7 +199,7 @@ class WooCommerce:
         return Walk(self._client, by, status, after, before, self._settings.per_page, self._clock.now)
 
     def _page(self, step: Step, cursor: str) -> Page:
-        changes = [fetched(self.name, "order", row, step.asked_at) for row in step.rows]
+        changes = [fetched(self.name, "order", row, step.asked_at, rush=self._hurried(row)) for row in step.rows]
         return Page(changes, cursor, step.total)
 
     def _search(self, number: str) -> Change | None:

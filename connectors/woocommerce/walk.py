@@ -12,7 +12,7 @@ and page number, until two things hold: the last page is reached, and the number
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -69,6 +69,9 @@ class Walk:
     before: datetime | None
     per_page: int
     now: Any
+    path: str = "orders"
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Parameters besides."""
     _pages: int = 0
     _seen: set[tuple[int, datetime | None]] = field(default_factory=set)
     _total: int | None = None
@@ -116,7 +119,7 @@ class Walk:
             if self._pages >= MAX_PAGES:
                 return
         raise RetryLater(
-            "The store's orders change faster than they can be read. What to do: nothing, it is tried again by itself.",
+            f"The store's {self.path} change faster than they can be read. What to do: nothing, it is tried again by itself.",
             seconds=60,
             cause="busy",
             detail=f"{self.by.orderby}: second {wire_time(second)}",
@@ -132,10 +135,11 @@ class Walk:
             "status": self.status,
             "per_page": self.per_page,
             "page": page,
+            **self.more,
         }
         if before is not None:
             params[self.by.before] = wire_time(before)
-        return self.client.get_rows("orders.list", "orders", params)
+        return self.client.get_rows(f"{self.path}.list", self.path, params)
 
     def _fresh(self, answer: Answer) -> list[Row]:
         fresh = []
@@ -161,7 +165,7 @@ class Walk:
 
     def _no_times(self) -> RetryLater:
         return RetryLater(
-            f"The store lists orders without {self.by.field}. "
+            f"The store lists {self.path} without {self.by.field}. "
             "What to do: look for a plugin that changes its REST answers.",
             seconds=600,
             scope="connection",

@@ -33,10 +33,15 @@ class StockLevel(Canonical):
     key: Key
     """`erp/stock/<warehouse>/<SKU>`."""
     sku: Text
+    name: Text = ""
+    group: Text = ""
+    """What the source sorts it under; "": it tells no group."""
     warehouse: Text = ""
     on_hand: Decimal
     available: Decimal | None = None
     """On hand, less what is promised, plus what is due, where the ERP reckons that; else None."""
+    minimum: Decimal | None = None
+    """The source's own threshold; None where it keeps none."""
     stamp: datetime | None = None
     read_at: datetime | None = None
     """When we asked: the age of a level counts from here where the ERP stamps none."""
@@ -50,6 +55,10 @@ class InvoiceLine(Canonical):
     quantity: Decimal
     unit_price: Decimal
     net: Decimal
+    tax: Decimal | None = None
+    """None where the ERP tells tax for the whole bill alone."""
+    rate: Decimal | None = None
+    """Percent of tax (19 = 19 %), where the ERP tells."""
 
 
 class ErpInvoice(Canonical):
@@ -63,6 +72,8 @@ class ErpInvoice(Canonical):
     """Customer number."""
     order: Text = ""
     """What the ERP says it is for: the order's number or reference there."""
+    reference: Text = ""
+    """What the customer or the store calls the order, as it came with it: stronger than the ERP's own number."""
     status: Text = ""
     """draft, open, paid, cancelled, or unknown."""
     issued: date | None = None
@@ -71,6 +82,8 @@ class ErpInvoice(Canonical):
     net: Decimal
     tax: Decimal
     total: Decimal
+    balance: Decimal | None = None
+    """What is still to be paid; None where the ERP does not tell. Positive, as all amounts."""
     credit: bool = False
     """A credit note: amounts are positive, they go back."""
     lines: tuple[InvoiceLine, ...] = ()

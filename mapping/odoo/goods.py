@@ -62,6 +62,8 @@ def stock_from_odoo(key: Key, row: Raw) -> StockLevel:
     return StockLevel(
         key=key,
         sku=sku,
+        name=text(row, "name"),
+        group=label(row, "categ_id"),
         warehouse=warehouse,
         on_hand=on_hand,
         available=number(row, "virtual_available"),
@@ -87,6 +89,7 @@ def invoice_from_odoo(key: Key, row: Raw) -> ErpInvoice:
         number="" if name == "/" else name,
         customer=text(row, "_customer"),
         order=text(row, "invoice_origin") or text(row, "ref"),
+        reference=text(row, "ref"),
         status=_status(row),
         issued=day(row, "invoice_date"),
         due=day(row, "invoice_date_due"),
@@ -94,6 +97,7 @@ def invoice_from_odoo(key: Key, row: Raw) -> ErpInvoice:
         net=amount(row, "amount_untaxed", digits) * sign,
         tax=amount(row, "amount_tax", digits) * sign,
         total=total * sign,
+        balance=_balance(row, digits),
         credit=refund != (total < 0),
         lines=tuple(_line(line, sign, digits) for line in many(row, "_lines") if _is_line(line)),
         stamp=newest(row),
@@ -107,16 +111,25 @@ def _status(row: Raw) -> str:
     return STATES.get(state, "unknown")
 
 
+def _balance(row: Raw, digits: int) -> Decimal | None:
+    """What is owed of it; a draft or a cancelled one tells a figure that means nothing."""
+    left = number(row, "amount_residual", digits=digits) if text(row, "state") == "posted" else None
+    return abs(left) if left is not None else None
+
+
 def _is_line(line: Raw) -> bool:
     """Sections, notes, taxes and terms of payment are lines in Odoo too. 16 and later call a real one `product`."""
     return line.get("display_type") in (None, False, "product")
 
 
 def _line(line: Raw, sign: Decimal, digits: int) -> InvoiceLine:
+    net = number(line, "price_subtotal", "_lines.", digits=digits) or ZERO
+    gross = number(line, "price_total", "_lines.", digits=digits)
     return InvoiceLine(
         sku=code_of(line, "_sku"),
         name=text(line, "name", "_lines.") or label(line, "product_id", "_lines."),
         quantity=(number(line, "quantity", "_lines.") or ZERO) * sign,
         unit_price=number(line, "price_unit", "_lines.") or ZERO,
-        net=(number(line, "price_subtotal", "_lines.", digits=digits) or ZERO) * sign,
+        net=net * sign,
+        tax=(gross - net) * sign if gross is not None else None,
     )

@@ -26,8 +26,9 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "rep": _PERSON | {"code", "number", "position", "photo", "languages", "agency", "company", "active", "deleted"},
     "region": frozenset({"id", "name", "parent", "reps", "deleted"}),
     "product": frozenset({"sku", "name", "price", "currency", "unit", "active", "deleted"}),
-    "stock": frozenset({"sku", "warehouse", "on_hand", "available", "deleted"}),
-    "invoice": _MONEY | {"id", "number", "customer", "order", "status", "issued", "due", "credit", "deleted"},
+    "stock": frozenset({"sku", "name", "group", "warehouse", "on_hand", "available", "minimum", "deleted"}),
+    "invoice": _MONEY
+    | {"id", "number", "customer", "order", "status", "issued", "due", "balance", "credit", "deleted"},
 }
 REQUIRED: Final[Mapping[str, frozenset[str]]] = {
     "customer": frozenset({"number"}),

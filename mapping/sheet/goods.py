@@ -36,9 +36,12 @@ def stock_from_sheet(key: Key, fields: Fields, words: Words) -> StockLevel:
     return StockLevel(
         key=key,
         sku=text(fields, "sku"),
+        name=text(fields, "name"),
+        group=text(fields, "group"),
         warehouse=text(fields, "warehouse") or words.warehouse,
         on_hand=amount(fields, "on_hand", words),
         available=number(fields, "available", words),
+        minimum=number(fields, "minimum", words),
     )
 
 
@@ -54,6 +57,7 @@ def invoice_from_sheet(key: Key, fields: Fields, words: Words) -> ErpInvoice:
         number=text(fields, "number"),
         customer=text(fields, "customer"),
         order=text(fields, "order"),
+        reference=text(fields, "order"),
         status=_STATUS.get(status, "unknown" if status else ""),
         issued=day(fields, "issued", words),
         due=day(fields, "due", words),
@@ -61,5 +65,6 @@ def invoice_from_sheet(key: Key, fields: Fields, words: Words) -> ErpInvoice:
         net=net * sign,
         tax=tax * sign,
         total=total * sign,
+        balance=abs(balance) if (balance := number(fields, "balance", words)) is not None else None,
         credit=credit,
     )

@@ -64,6 +64,7 @@ def stock_from_tryton(key: Key, row: Raw) -> StockLevel:
     return StockLevel(
         key=key,
         sku=sku,
+        name=text(row, "name"),
         warehouse=warehouse,
         on_hand=on_hand,
         available=quantity(row, "forecast_quantity", digits),
@@ -96,6 +97,7 @@ def invoice_from_tryton(key: Key, row: Raw) -> ErpInvoice:
         number=text(row, "number"),
         customer=code_of(one(row, "party")),
         order=_order(row),
+        reference=_reference(row),
         status=INVOICE_STATES.get(text(row, "state"), "unknown"),
         issued=day(row, "invoice_date"),
         due=_due(row),
@@ -103,6 +105,7 @@ def invoice_from_tryton(key: Key, row: Raw) -> ErpInvoice:
         net=net * sign,
         tax=(total - net) * sign,
         total=total * sign,
+        balance=_balance(row),
         credit=credit,
         lines=tuple(_line(line, sign) for line in many(row, "lines") if _is_line(line)),
         stamp=newest(row),
@@ -114,6 +117,18 @@ def _order(row: Raw) -> str:
     sales = many(row, "sales")
     names = [text(sale, "number", "sales.") or text(sale, "reference", "sales.") for sale in sales]
     return ", ".join(dict.fromkeys(name for name in names if name))
+
+
+def _reference(row: Raw) -> str:
+    """What the customer calls it: the references of the sales, and the invoice's own."""
+    names = [text(sale, "reference", "sales.") for sale in many(row, "sales")]
+    return ", ".join(dict.fromkeys(name for name in [*names, text(row, "reference")] if name))
+
+
+def _balance(row: Raw) -> Decimal | None:
+    """What is owed of it; Tryton reckons that for posted ones alone."""
+    left = number(row, "amount_to_pay") if text(row, "state") in {"posted", "paid"} else None
+    return abs(left) if left is not None else None
 
 
 def _due(row: Raw) -> date | None:
@@ -135,4 +150,14 @@ def _line(line: Raw, sign: Decimal) -> InvoiceLine:
         quantity=(found or ZERO) * sign,
         unit_price=number(line, "unit_price", "lines.") or ZERO,
         net=(number(line, "amount", "lines.") or ZERO) * sign,
+        rate=_rate(line),
     )
+
+
+def _rate(line: Raw) -> Decimal | None:
+    """Percent of tax on a line: Tryton keeps 0.19 for 19 %. None where a tax is no percentage."""
+    if line.get("taxes.") is None:
+        return None
+    rates = [number(tax, "rate", "lines.taxes.") for tax in many(line, "taxes", "lines.")]
+    known = [rate for rate in rates if rate is not None]
+    return sum(known, ZERO) * 100 if len(known) == len(rates) else None

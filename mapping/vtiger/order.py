@@ -10,6 +10,7 @@ from typing import Any, Final
 from core.errors import Held
 from core.money import show
 from mapping.canonical import Address, LineKind, SalesOrder
+from mapping.refunds import taken_off
 from mapping.vtiger.money import THREE, OrderMoney, PricedLine, represent
 from mapping.vtiger.text import EMPTY
 
@@ -60,7 +61,7 @@ class Place:
     unknown: Item | None = None
     """Carries lines whose SKU is not in `items`."""
     fee: Item | None = None
-    """Carries fees; None: `unknown` does."""
+    """Carries fees and refunds; None: `unknown` does."""
     notes: tuple[str, ...] = ()
     fields: OrderFields = OrderFields()
     sales_order: str = ""
@@ -138,7 +139,7 @@ def _address(kind: str, address: Address) -> dict[str, str]:
 def _item_of(line: PricedLine, place: Place) -> Item:
     source = line.source
     item = place.items.get(source.sku) if source is not None and source.sku else None
-    if item is None and (source is None or source.kind is LineKind.FEE):
+    if item is None and (source is None or source.kind is not LineKind.PRODUCT):
         item = place.fee or place.unknown
     if item is None:
         item = place.unknown
@@ -205,8 +206,10 @@ def description(order: SalesOrder, place: Place, money: OrderMoney) -> list[str]
         lines.append(f"Deliver to: {recipient}")
     lines += [note for note in dict.fromkeys(place.notes) if note]
     lines += _rounding(order, money)
+    off = taken_off(order)
     lines += [
-        f"Refunded {show(refund.amount, order.currency)}, order total unchanged"
+        f"Refunded {show(refund.amount, order.currency)}"
+        + ("" if refund.id in off or not refund.amount else ", order total unchanged")
         + (f": {refund.reason}" if refund.reason else "")
         for refund in order.refunds
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from mapping.canonical import OrderStatus, PaymentStatus
 
@@ -27,6 +28,31 @@ INVOICE_STATUS: Final[dict[PaymentStatus, str]] = {
     PaymentStatus.UNKNOWN: "Created",
 }
 """Canonical -> invoicestatus. vtiger takes stock off for each of them ("Cancel" alone does not)."""
+
+InvoiceWord = Literal["draft", "open", "paid", "cancelled", "credited", "unknown"]
+
+BILL_STATUS: Final[dict[InvoiceWord, str]] = {
+    "open": "Created",
+    "paid": "Paid",
+    "cancelled": "Cancel",
+    "credited": "Credit Invoice",
+    "draft": "AutoCreated",
+    "unknown": "Created",
+}
+"""Where an ERP's invoice stands -> invoicestatus. "Cancel" gives back the stock that the invoice took."""
+_OPEN: Final = frozenset({"created", "approved", "sent"})
+
+
+def invoice_state(word: str, own: Mapping[str, InvoiceWord]) -> InvoiceWord:
+    """Where an invoice stands by its invoicestatus. `own`: the words of this connection, which win."""
+    folded = word.strip().casefold()
+    known: dict[str, InvoiceWord] = {
+        **{text.casefold(): state for state, text in reversed(BILL_STATUS.items())},
+        **dict.fromkeys(_OPEN, "open"),
+        **{text.casefold(): state for text, state in own.items()},
+    }
+    return known.get(folded, "unknown")
+
 
 _NAMES: Final = {
     "AT": "austria österreich австрия",

@@ -70,7 +70,7 @@ def product_line(row: Raw, rates: Rates, at: str) -> OrderLine:
         subtotal=subtotal,
         discount=subtotal - net,
         net=net,
-        taxes=_taxes(row, rates, at),
+        taxes=taxes_of(row, rates, at),
         note=_note(row, at),
     )
 
@@ -84,7 +84,7 @@ def fee_line(row: Raw, rates: Rates, at: str) -> OrderLine:
         name=reading.text(row, "name", at),
         subtotal=net,
         net=net,
-        taxes=_taxes(row, rates, at),
+        taxes=taxes_of(row, rates, at),
     )
 
 
@@ -95,11 +95,11 @@ def shipping_line(row: Raw, rates: Rates, at: str) -> ShippingLine:
         method=reading.text(row, "method_id", at),
         title=reading.text(row, "method_title", at),
         net=reading.amount(row, "total", at),
-        taxes=_taxes(row, rates, at),
+        taxes=taxes_of(row, rates, at),
     )
 
 
-def _taxes(row: Raw, rates: Rates, at: str) -> tuple[TaxAmount, ...]:
+def taxes_of(row: Raw, rates: Rates, at: str) -> tuple[TaxAmount, ...]:
     """Tax by rate. An empty total means that the rate does not apply. Imported orders may have `total_tax` alone."""
     found = []
     for n, tax in enumerate(reading.rows(row, "taxes", at)):

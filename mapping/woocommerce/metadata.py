@@ -1,8 +1,8 @@
-"""What shops keep in an order's meta data: purchase-order number, who placed it, VAT number and the like."""
+"""What shops keep in an order's meta data: purchase-order number, who placed it, VAT number, what was promised and the like."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
@@ -37,6 +37,26 @@ class Metadata(Section):
     channel: tuple[Source, ...] = ("channel",)
     vat_number: tuple[Source, ...] = ("_billing_vat", "vat_number", "_vat_number", "_billing_vat_number")
     erp_number: tuple[Source, ...] = ("erp_number",)
+    promised: tuple[Source, ...] = (
+        "promised_on",
+        "_promised_on",
+        "delivery_date",
+        "_delivery_date",
+        "jckwds_date_ymd",
+        "lpac_dps_delivery_date",
+        "_orddd_timestamp",
+        "_orddd_lite_timestamp",
+    )
+    """The day by which the shop promised the goods."""
+    shipped: tuple[Source, ...] = ("shipped_at", "_shipped_at", "date_shipped", "_date_shipped")
+    delivered: tuple[Source, ...] = ("delivered_at", "_delivered_at", "date_delivered", "_date_delivered")
+    tracking: tuple[Source, ...] = ("_wc_shipment_tracking_items", "tracking_number", "_tracking_number")
+    """Parcels: a plugin's list of them, or one number."""
+    carrier: tuple[Source, ...] = ("tracking_provider", "_tracking_provider", "carrier", "_carrier")
+    """Who carries it, where `tracking` is a number."""
+    tracking_url: tuple[Source, ...] = ("tracking_url", "_tracking_url", "_custom_tracking_link")
+    rush: tuple[Source, ...] = ("rush", "_rush", "rush_order", "_rush_order")
+    language: tuple[Source, ...] = ("wpml_language", "_wpml_language", "order_language", "_order_language")
 
 
 def read_metadata(raw: Raw, sources: Metadata) -> dict[str, str]:
@@ -55,6 +75,24 @@ def read_metadata(raw: Raw, sources: Metadata) -> dict[str, str]:
     }
 
 
+def kept_by(raw: Raw) -> dict[str, Any]:
+    """The order's meta data by key as it stands, structures too; empty values are left out, a later row counts."""
+    kept: dict[str, Any] = {}
+    for row in reading.rows(raw, "meta_data"):
+        name, value = row.get("key"), row.get("value")
+        if isinstance(name, str) and value not in (None, "", [], {}):
+            kept[name] = value
+    return kept
+
+
+def values(raw: Raw, sources: tuple[str, ...], kept: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What stands at these sources, whatever it is, with its source; nothing for what is empty."""
+    for source in sources:
+        value = _found(source.removeprefix(PATH), raw) if source.startswith(PATH) else kept.get(source)
+        if value not in (None, "", [], {}):
+            yield source, value
+
+
 def _first(sources: tuple[str, ...], kept: Mapping[str, str], raw: Raw) -> str:
     for source in sources:
         searched = source.startswith(PATH)
@@ -65,8 +103,12 @@ def _first(sources: tuple[str, ...], kept: Mapping[str, str], raw: Raw) -> str:
 
 
 def _searched(path: str, raw: Raw) -> str:
+    return _scalar(_found(path, raw))
+
+
+def _found(path: str, raw: Raw) -> Any:
     try:
-        return _scalar(_compiled(path).search(raw))
+        return _compiled(path).search(raw)
     except JMESPathError as error:
         raise Held(
             f"The metadata path {path} cannot be applied to this order ({type(error).__name__}). "

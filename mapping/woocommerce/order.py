@@ -21,6 +21,7 @@ from mapping.canonical.party import Address, Customer, Person
 from mapping.canonical.totals import balance
 from mapping.fields import CustomFields
 from mapping.reading import Raw
+from mapping.woocommerce.delivery import read_delivery
 from mapping.woocommerce.lines import fee_line, product_line, rates_of, shipping_line, tax_totals
 from mapping.woocommerce.metadata import Metadata, read_metadata
 
@@ -51,6 +52,9 @@ class WooOptions:
     fields: CustomFields = field(default_factory=lambda: CustomFields({}))
     channel: str = "web"
     max_lines: int = MAX_LINES
+    shipped: tuple[str, ...] = ()
+    delivered: tuple[str, ...] = ()
+    rush_methods: tuple[str, ...] = ()
 
 
 def order_from_woocommerce(raw: Mapping[str, Any], options: WooOptions) -> SalesOrder:
@@ -74,6 +78,8 @@ def read_from_woocommerce(raw: Mapping[str, Any], options: WooOptions) -> SalesO
     shipping = _address(reading.section(raw, "shipping"), "shipping.")
     parts = _parts(raw, options.max_lines)
     delivery = parts["shipping_lines"][0].method if parts["shipping_lines"] else ""
+    bare = word.removeprefix("wc-")
+    way = read_delivery(raw, options.metadata, word=bare, shipped=options.shipped, delivered=options.delivered)
     return SalesOrder(
         key=Key(options.connection, "order", order_id),
         stamp=stamp,
@@ -83,6 +89,12 @@ def read_from_woocommerce(raw: Mapping[str, Any], options: WooOptions) -> SalesO
         payment_status=_payment_status(status, paid_at, refunds, total),
         placed_at=reading.moment(raw, "date_created_gmt") or stamp,
         paid_at=paid_at,
+        shipped_at=way.shipped_at,
+        delivered_at=way.delivered_at,
+        tracking=way.tracking,
+        promised_on=way.promised_on,
+        rush=way.rush or (bool(delivery) and delivery in options.rush_methods),
+        language=way.language,
         currency=reading.currency(raw),
         prices_include_tax=reading.flag(raw, "prices_include_tax"),
         customer=_customer(raw, options.connection, order_id, billing, meta),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.crm import answers, values
 from sandbox.crm.faults import RATES
 from sandbox.crm.people import GROUPS
 from sandbox.crm.store import Row
-from sandbox.pages import environment, render
+from sandbox.pages import environment, from_elsewhere, render
 
 if TYPE_CHECKING:
     from sandbox.crm.app import CrmApp
@@ -55,6 +55,9 @@ _LISTS: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
 }
 """Path -> module, title, columns with their headings."""
+_STATUS = {"SalesOrder": "sostatus", "Invoice": "invoicestatus"}
+_SOMEBODY = "sara"
+"""Who changes a status on these pages: not the login of a program."""
 _EVERYWHERE = {"assigned_user_id": "Owner", "modifiedtime": "Changed"}
 _NUMERIC = frozenset({"hdnGrandTotal", "unit_price", "qtyinstock", "reorderlevel"})
 _PAGE = 200
@@ -68,6 +71,8 @@ def routes(app: CrmApp) -> list[Route]:
         Route("/faults", pages.faults),
         Route("/orders/{id}", pages.order),
         Route("/invoices/{id}", pages.order),
+        Route("/orders/{id}/status", pages.set_status, methods=["POST"]),
+        Route("/invoices/{id}/status", pages.set_status, methods=["POST"]),
         *(Route(f"/{path}", pages.listing, name=path) for path in _LISTS),
     ]
 
@@ -128,8 +133,34 @@ class Pages:
             "lines": lines,
             "charges": charges,
             "fields": fields,
+            "path": path,
+            "words": self._words(path),
+            "standing": record[_STATUS[row.module.name]],
         }
         return render(_TEMPLATES, "order.html", **context, active=f"/{path}", refresh=2)
+
+    async def set_status(self, request: Request) -> Response:
+        """As a person of the company does it in the CRM: by the whole form, under their own name."""
+        path = request.url.path.split("/")[1]
+        status = str((await request.form()).get("status", ""))
+        if from_elsewhere(request):
+            return PlainTextResponse("The form must come from this CRM's own page.", status_code=403)
+        if status not in self._words(path):
+            return PlainTextResponse(f"There is no status {status!r}.", status_code=422)
+        service, id = self.app.service, request.path_params["id"]
+        with service.store.lock:
+            row = service.store.find(id)
+            if row is None or row.module.name != _LISTS[path][0]:
+                return render(_TEMPLATES, "gone.html", status=404, active=f"/{path}", refresh=0)
+            service.records.revise(service.people.users[_SOMEBODY], {"id": id, _STATUS[row.module.name]: status})
+        return RedirectResponse(f"/{path}/{id}", status_code=303)
+
+    def _words(self, path: str) -> list[str]:
+        """The statuses that the CRM's picklist offers."""
+        module = self.app.service.schema.modules[_LISTS[path][0]]
+        name = _STATUS[module.name]
+        (kind,) = [item["type"] for item in module.describe["fields"] if item["name"] == name]
+        return [str(value["value"]) for value in kind["picklistValues"]]
 
     async def faults(self, request: Request) -> Response:
         faults = self.app.faults

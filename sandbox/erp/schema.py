@@ -90,7 +90,8 @@ MODELS: Final[dict[str, dict[str, Field]]] = {
             **_one(product="product.product", company="company.company"),
         },
         "account.invoice": {
-            **_plain("number", "state", "type", "invoice_date", "untaxed_amount", "total_amount"),
+            **_plain("number", "reference", "state", "type", "invoice_date"),
+            **_plain("untaxed_amount", "total_amount", "amount_to_pay"),
             **_one(party="party.party", currency="currency.currency", company="company.company"),
             **_many(
                 lines=("account.invoice.line", "invoice"),
@@ -101,7 +102,9 @@ MODELS: Final[dict[str, dict[str, Field]]] = {
         "account.invoice.line": {
             **_plain("type", "description", "quantity", "unit_price", "amount"),
             **_one(invoice="account.invoice", product="product.product", unit="product.uom"),
+            **_many(taxes=("account.tax", "line")),
         },
+        "account.tax": {**_plain("name", "rate"), **_one(line="account.invoice.line")},
         "account.move.line": {**_plain("maturity_date"), **_one(invoice="account.invoice")},
         "sale.sale": {**_plain("number", "reference", "state"), **_one(invoice="account.invoice")},
     }.items()

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from connectors.http import Call, guarded
-from connectors.roles import Erp, ErpKind, Page
+from connectors.roles import Erp, ErpKind, Page, Stocked
 from core.errors import ConfigurationProblem, Held, LeaseLost, NotThere, OrderwireError, RetryLater
 from core.keys import Change, Key
 from mapping.canonical.base import Canonical
@@ -94,6 +94,26 @@ class ErpConformance(ABC):
         assert erp.name == self.name
         assert erp.kinds
         assert erp.kinds <= set(get_args(ErpKind))
+
+    def test_stock_is_told_in_bulk_as_it_is_told_one_by_one(self, erp: Erp) -> None:
+        assert isinstance(erp, Stocked)
+        if "stock" not in erp.kinds:
+            with pytest.raises(ConfigurationProblem):
+                next(iter(erp.stock_since(None)))
+            return
+        changes, _ = self.told(erp, "stock")
+        pages = list(erp.stock_since(None))
+        levels = {level.key: level for page in pages for level in page.levels}
+        assert {key: level.on_hand for key, level in levels.items()} == {
+            key: self.mapped(erp, change).on_hand  # type: ignore[attr-defined]
+            for key, change in changes.items()
+        }
+        assert len(levels) >= 3
+        assert not any(page.bad or page.gone for page in pages)
+        changed = self.touch("stock")
+        later = list(erp.stock_since(pages[-1].cursor))
+        assert changed in {level.key.id for page in later for level in page.levels}
+        assert all(level.key.id == f"{level.warehouse}/{level.sku}" for level in levels.values())
 
     def test_everything_is_told_once_and_maps(self, erp: Erp) -> None:
         for kind in self.kinds(erp):

@@ -65,8 +65,8 @@ PLAIN: Final = {
     "stock.move": "quantity state",
     "stock.quant": "quantity",
     "account.move": "name move_type state payment_state invoice_date invoice_date_due invoice_origin ref amount_untaxed"
-    " amount_tax amount_total",
-    "account.move.line": "sequence display_type name quantity price_unit price_subtotal",
+    " amount_tax amount_total amount_residual",
+    "account.move.line": "sequence display_type name quantity price_unit price_subtotal price_total",
     "uom.uom": "name",
     "res.currency": "name",
 }

@@ -120,11 +120,11 @@ def add_invoice(world: World, **values: Any) -> int:
     number = world.create("account.move", **{
         "company_id": 1, "move_type": "out_invoice", "state": "draft", "payment_state": "not_paid", "name": "/",
         "commercial_partner_id": customer_id(world, "C0"), "currency_id": 1, "amount_untaxed": 120.0, "amount_tax": 22.8,
-        "amount_total": 142.79999999999998, "invoice_date_due": date(2026, 12, 22), "invoice_origin": "S00001", **values,
+        "amount_total": 142.79999999999998, "amount_residual": 42.8, "invoice_date_due": date(2026, 12, 22), "invoice_origin": "S00001", **values,
     })  # fmt: skip
     world.create(
         "account.move.line", move_id=number, display_type="product", product_id=1, quantity=3.0, price_unit=40.0,
-        price_subtotal=120.0, name="Widget",
+        price_subtotal=120.0, price_total=142.79999999999998, name="Widget",
     )  # fmt: skip
     world.create("account.move.line", move_id=number, display_type="tax", name="VAT", quantity=1.0)
     return number
@@ -561,6 +561,10 @@ class TestOdoo19(OdooConformance):
         assert (found.net, found.tax, found.total) == (Decimal("120.00"), Decimal("22.80"), Decimal("142.80"))
         assert (found.customer, found.order, found.number, found.due) == ("C0", "S00001", "", date(2026, 12, 22))
         assert [(line.sku, line.quantity, line.net) for line in found.lines] == [("SKU-0", Decimal(3), Decimal(120))]
+        assert (found.lines[0].tax, found.balance) == (Decimal("22.80"), None)
+        paid = add_invoice(self.world, state="posted", payment_state="partial", ref="WEB-1001")
+        partly = self._invoice(erp, paid)
+        assert (partly.balance, partly.reference, partly.order) == (Decimal("42.80"), "WEB-1001", "S00001")
 
     def test_credit_notes(self, erp: Odoo) -> None:
         found = self._invoice(erp, add_invoice(self.world, move_type="out_refund"))

@@ -109,6 +109,12 @@ class TestOrderForm(StoreConformance):
         order["order"]["updated_at"] = "2026-11-22T02:36:10.000001+01:00"
         assert self.one(json.dumps(order).encode()).stamp == datetime(2026, 11, 22, 1, 36, 10, 1, tzinfo=UTC)
 
+    @pytest.mark.parametrize(("rush", "hurries"), [(True, True), (False, False), ("yes", False), (None, False)])
+    def test_a_rush_order_is_known_when_it_comes_in(self, *, rush: object, hurries: bool) -> None:
+        order = self.order(1)
+        order["order"]["rush"] = rush
+        assert self.one(json.dumps(order).encode()).rush is hurries
+
     @pytest.mark.parametrize("updated_at", [None, "", "2026-11-22", "2026-11-22T01:36:10", "2026-02-30T01:36:10Z", 17])
     def test_without_a_time_nobody_knows_which_state_is_newer(self, updated_at: object) -> None:
         order = self.order(1)
@@ -138,6 +144,8 @@ class TestOrderForm(StoreConformance):
             ("FormFee", order["fees"][0]),
             ("FormShipping", order["shipping_lines"][0]),
             ("FormCoupon", order["coupons"][0]),
+            ("FormRefund", order["refunds"][0]),
+            ("FormRefundPart", order["refunds"][0]["parts"][0]),
             ("FormTotals", order["totals"]),
         ):
             assert set(definitions[name]["properties"]) == set(example), name

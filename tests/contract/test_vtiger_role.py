@@ -583,7 +583,7 @@ def test_whether_leads_can_be_converted_is_found_out_once() -> None:
     found = crm.capabilities()
     assert found.converts_leads
     assert found.moves_stock_on_invoice
-    assert found.lane_kinds == {"order", "invoice"}
+    assert found.lane_kinds >= {"order", "invoice", "stock"}
     assert install.fake.operations().count("convertlead") == 1
 
 
@@ -791,6 +791,7 @@ def _break(**values: Any) -> Any:
         (lambda i: i.products["14x9"].update(discontinued="0"), {}, "fee_product", "warning"),
         (_break(), {"unknown_product": ""}, "unknown_product", "warning"),
         (_break(), {"vat_field": "cf_404"}, "Accounts.cf_404", "problem"),
+        (_break(), {"invoice_number_field": "cf_404"}, "Invoice.cf_404", "problem"),
         (_break(), {"payment_field": "cf_404"}, "SalesOrder.cf_404", "problem"),
         (_break(), {"statuses": {"pending": "Mars"}}, "SalesOrder.sostatus", "warning"),
         (_break(), {"lead_source": "Mars"}, "Leads.leadsource", "warning"),

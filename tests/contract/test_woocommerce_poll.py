@@ -47,6 +47,17 @@ def test_first_poll_looks_back_and_no_further() -> None:
     assert not changes[0].deleted
 
 
+def test_rush_orders_are_known_when_they_are_listed() -> None:
+    shop = Shop()
+    for id in (1, 2, 3, 4):
+        shop.put(id)
+    shop.orders[2]["meta_data"] = [{"key": "_rush", "value": "yes"}]
+    shop.orders[3]["shipping_lines"] = [{"method_id": "express"}]
+    shop.orders[4]["meta_data"] = "not a list"  # the mapping will say so
+    changes, _ = poll(shop, rush_methods=("express",))
+    assert {change.key.id: change.rush for change in changes} == {"1": False, "2": True, "3": True, "4": False}
+
+
 def test_the_same_state_seen_again_is_the_same_delivery() -> None:
     shop = Shop()
     shop.put(1)

@@ -51,12 +51,14 @@ MANY: Final = {
     ("account.invoice", "lines"): ("account.invoice.line", "invoice"),
     ("account.invoice", "lines_to_pay"): ("account.move.line", "invoice"),
     ("account.invoice", "sales"): ("sale.sale", "invoice"),
+    ("account.invoice.line", "taxes"): ("account.tax", "line"),
 }
 PLAIN: Final = {
     "party.party": "code name active write_date create_date",
     "party.address": "party_name street postal_code city active invoice delivery",
     "product.product": "code name active type list_price_used quantity forecast_quantity write_date create_date",
-    "account.invoice": "number state type invoice_date untaxed_amount total_amount write_date create_date",
+    "account.invoice": "number reference state type invoice_date untaxed_amount total_amount amount_to_pay write_date"
+    " create_date",
 }
 OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 ROOT: Final = Path(__file__).parents[2]
-PORTS: Final = ("--port", "--crm-port", "--store-port", "--erp-port", "--portal-port")
+PORTS: Final = ("--port", "--crm-port", "--store-port", "--erp-port", "--portal-port", "--mail-port")
 SOON: Final = 120_000
 """Milliseconds within which a change must be seen; it takes two or three seconds on a machine that has nothing else to do."""
 STARTS_WITHIN: Final = 120.0

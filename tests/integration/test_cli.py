@@ -328,9 +328,11 @@ def test_show_job(jobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = json.loads(capsys.readouterr().out)
     assert shown["job"]["key"] == "form/order/2"
     assert len(shown["events"]) == 1
-    assert shown["attempts"] == shown["links"] == []
+    assert shown["attempts"] == shown["links"] == shown["invoices"] == []
     assert cli.main(["jobs", "show", "2", "-c", str(jobs)]) == 0
-    assert "deliveries: 1" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "deliveries: 1" in said
+    assert "invoices: 0" in said
     assert cli.main(["jobs", "show", "7", "-c", str(jobs)]) == 1
 
 
@@ -496,8 +498,9 @@ def test_a_taken_port_is_a_sentence(file: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.slow
 def test_the_demo_carries_an_order() -> None:
     process = Process(
-        "demo", "--port", "0", "--crm-port", "0", "--store-port", "0", "--erp-port", "0", "--portal-port", "0"
-    )
+        "demo", "--port", "0", "--crm-port", "0", "--store-port", "0", "--erp-port", "0", "--portal-port", "0",
+        "--mail-port", "0",
+    )  # fmt: skip
     try:
         store = process.said(r"The store: +(http://\S+)").group(1)
         crm_pages = process.said(r"The CRM: +(http://\S+)").group(1)

@@ -329,9 +329,11 @@ def test_an_invoice_is_seen_as_a_draft_and_when_it_is_posted(
     erp: Tryton, start: dict[ErpKind, str], office: Office, customer: Customer
 ) -> None:
     number = _invoice(office, customer, 3.0)
+    office.write("account.invoice", number, reference="WEB-1001")
     found, cursor = read(erp, "invoice", start["invoice"])
     draft = erp.invoice(found[str(number)].key, found[str(number)].raw or b"")
     assert (draft.status, draft.number, draft.customer) == ("draft", "", customer.code)
+    assert (draft.reference, draft.balance) == ("WEB-1001", None)
     office.do("account.invoice", "post", [number])
     found, _ = read(erp, "invoice", cursor)
     posted = erp.invoice(found[str(number)].key, found[str(number)].raw or b"")
@@ -350,6 +352,7 @@ def test_an_invoice_is_seen_as_a_draft_and_when_it_is_posted(
         Decimal("120.00"),
     )
     assert not posted.credit
+    assert (posted.balance, posted.lines[0].rate) == (Decimal("142.80"), Decimal(19))
 
 
 def test_a_credit_note(erp: Tryton, start: dict[ErpKind, str], office: Office, customer: Customer) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import BaseRoute
 
 from core.version import VERSION
 from web.access import Require
@@ -16,17 +18,20 @@ from web.api import (
     bulk,
     care,
     connections,
+    deliveries,
     description,
     edits,
     flows,
     jobs,
     orders,
+    papers,
     problems,
     refusal,
     reviews,
     runs,
     schedules,
     status,
+    stock,
     workers,
 )
 from web.api.common import only_what_is_known
@@ -34,6 +39,7 @@ from web.api.door import Door, Meter, scope_for
 from web.state import WebState
 
 PREFIX: Final = "/api/v1"
+TITLE: Final = "Orderwire"
 ABOUT: Final = """What the dashboard does, for programs. `docs/api.md` has examples.
 
 Every call needs `Authorization: Bearer owt_...`: a token from `/settings/tokens`, which acts for the person who made it, within
@@ -47,6 +53,8 @@ TAGS: Final = {
     "problems": "What is wrong now, grouped by cause, with orders and money.",
     "jobs": "Each order on its way through one flow.",
     "orders": "Where an order is, in every system.",
+    "deliveries": "Promised days that are at risk or over.",
+    "stock": "How much there is, from how much on whom to tell, and what is low.",
     "schedules": "What runs at intervals.",
     "flows": "What may write, and from which orders on.",
     "bulk": "Actions on many jobs: previewed, counted, stoppable.",
@@ -59,7 +67,7 @@ TAGS: Final = {
 }
 RESOURCES: Final = (
     status, connections, problems, care, jobs, edits, orders, schedules, flows, bulk, runs, reviews, workers, alerts, audit,
-    description,
+    deliveries, stock, papers, description,
 )  # fmt: skip
 _ANSWERS: Final = {
     "401": "There is no token, or it is over",
@@ -78,40 +86,50 @@ class Api(FastAPI):
     """FastAPI with our own refusals, the scopes in its description, and a complete header Allow."""
 
     def openapi(self) -> dict[str, Any]:
-        """The description, made once."""
-        if self.openapi_schema is None:
-            self.openapi_schema = _described(self)
-        return self.openapi_schema
+        """The description, made once in a process."""
+        return _described()
 
 
 def create_api(state: WebState) -> FastAPI:
     """The API over one process's state."""
     api = Api(
-        title="Orderwire",
+        title=TITLE,
         version=VERSION,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(only_what_is_known)],
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=_named,
     )
     api.state.orderwire = state
     api.state.meter = Meter()
-    for one in RESOURCES:
-        api.include_router(one.router)
+    api.router.routes.extend(_resources())
     refusal.install(api)
     api.add_middleware(Door, state=state, meter=api.state.meter)
     return api
 
 
-def _described(api: FastAPI) -> dict[str, Any]:
+def _named(route: APIRoute) -> str:
+    return route.name
+
+
+@cache
+def _resources() -> list[BaseRoute]:
+    """What is asked and done: without any state, so that FastAPI builds it once in a process."""
+    made = APIRouter(dependencies=[Depends(only_what_is_known)], generate_unique_id_function=_named)
+    for one in RESOURCES:
+        made.include_router(one.router)
+    return made.routes
+
+
+@cache
+def _described() -> dict[str, Any]:
     made = get_openapi(
-        title=api.title,
-        version=api.version,
+        title=TITLE,
+        version=VERSION,
         summary="The operations dashboard for programs",
         description=ABOUT,
-        routes=api.routes,
+        routes=_resources(),
         servers=[{"url": PREFIX}],
         tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
@@ -128,15 +146,15 @@ def _described(api: FastAPI) -> dict[str, Any]:
             "that an operator may do).",
         }
     }
-    rights = {(method, str(one.path_format)): right_of(one.dependant) for one in _routes(api) for method in one.methods}
+    rights = {(method, str(one.path_format)): right_of(one.dependant) for one in _routes() for method in one.methods}
     for path, operations in made["paths"].items():
         for method, operation in operations.items():
             _complete(operation, rights[method.upper(), path])
     return made
 
 
-def _routes(api: FastAPI) -> list[Any]:
-    return [one for one in iter_route_contexts(api.routes) if getattr(one, "dependant", None) is not None]
+def _routes() -> list[Any]:
+    return [one for one in iter_route_contexts(_resources()) if getattr(one, "dependant", None) is not None]
 
 
 def right_of(dependant: Any) -> Any:

@@ -9,18 +9,20 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from core.rights import Right
+from ledger.amendments import Disagreement
 from ledger.jobs import JobView
 from ledger.people import Person
 from ledger.problems import fingerprint
-from ledger.search import Attempt, Listing, money_of, narrow, parse
+from ledger.search import LARGEST_ID, Attempt, Listing, money_of, narrow, parse
 from ledger.search import Query as Asked
 from pipelines import bulk
 from pipelines.desk import Refused, retryable
 from web.api.bulk import Bulk, BulkPreview, bulk_of
-from web.api.common import Body, Limit, Line, Moment, Number, Page, Reason, further, moneys, sentence
+from web.api.common import Body, Limit, Line, Moment, Number, Page, Reason, further, moneys, sendable, sentence
 from web.api.door import needs
 from web.api.labels import ErrorClass, Job, job_of
 from web.api.refusal import Refusal, Wrong
+from web.dashboard.choice import both_sides, choosing
 from web.dashboard.common import context_of, desk_of
 from web.dashboard.desk import search
 
@@ -98,6 +100,41 @@ class JobDetail(Job):
         int, Field(description="How many attempts there are; 1,000 stands for so many or more", examples=[1])
     ]
     problem: Annotated[str, Field(description='Of a held job: its problem, as in /problems; else ""')]
+    conflicts: Annotated[list[JobConflict], Field(description="What somebody has to choose before it goes on")]
+
+
+class SideValue(BaseModel):
+    """One field, as both sides have it. Addresses and notes are hidden from those who may not decide."""
+
+    field: Annotated[str, Field(description="As it is called over there", examples=["Billing City"])]
+    wrote: Annotated[str | None, Field(description="What Orderwire wrote last; null: not there, or not known")]
+    theirs: Annotated[str | None, Field(description="What the target has now; null: not there", examples=["Bremen"])]
+    store: Annotated[str | None, Field(description="What the store has now; null: not there", examples=["Hamburg"])]
+
+
+class JobConflict(BaseModel):
+    """A part of the order that was changed in the target and in the store, to different things."""
+
+    id: Annotated[int, Field(description="Another one for other values", examples=[7])]
+    part: Annotated[str, Field(description="As in [flow.ownership]", examples=["billing"])]
+    sides: list[SideValue]
+
+
+class JobChoice(Body):
+    """The answer, good for exactly the values that were looked at. With the last answer the job is due."""
+
+    choice: Annotated[
+        Literal["theirs", "store"], Field(description="theirs: the target's stays; store: it is replaced")
+    ]
+    conflicts: Annotated[
+        list[Annotated[int, Field(ge=1, le=LARGEST_ID)]],
+        Field(
+            max_length=20,
+            description="Those that were looked at; refused (409) if one is not open any more. Empty: all that are open",
+            examples=[[7]],
+            default_factory=list,
+        ),
+    ]
 
 
 class JobSkip(Body):
@@ -206,10 +243,10 @@ def _members(request: Request, query: Asked) -> Any:
     return search(request).members(query, bulk.MOST)
 
 
-@router.get("/jobs/{job_id}", dependencies=SEEING)
-def get_job(request: Request, job_id: Number) -> JobDetail:
+@router.get("/jobs/{job_id}")
+def get_job(request: Request, job_id: Number, person: Annotated[Person, Depends(needs(Right.SEE))]) -> JobDetail:
     """One job: why it is where it is, what can be done, every attempt with its calls."""
-    return _detail(request, desk_of(request).job(job_id))
+    return _detail(request, desk_of(request).job(job_id), openly=person.may(Right.DECIDE))
 
 
 @router.post("/jobs/{job_id}/retry")
@@ -226,12 +263,38 @@ def skip_job(
     return job_of(desk_of(request).skip(job_id, body.reason, actor=person.actor))
 
 
-def _detail(request: Request, view: JobView) -> JobDetail:
+@router.post("/jobs/{job_id}/choice")
+def choose_job(
+    request: Request, job_id: Number, person: Annotated[Person, Depends(needs(Right.DECIDE))], body: JobChoice
+) -> Job:
+    """Keep what the target has, or take the store's, where both were changed."""
+    job, service = desk_of(request).job(job_id), choosing(request)
+    parts = [one.asked.part for one in service.open(job) if one.id in body.conflicts]
+    service.choose(job, body.choice, actor=person.actor, parts=parts, seen=body.conflicts)
+    return job_of(desk_of(request).job(job_id))
+
+
+def _detail(request: Request, view: JobView, *, openly: bool) -> JobDetail:
     attempts, tried = search(request).attempts(view.id)
     problem = fingerprint(view.flow, view.target, view.error_class, view.reason) if view.state == "held" else ""
     return JobDetail(
-        **job_of(view).model_dump(), attempts=[_attempt(one) for one in attempts], tried=tried, problem=problem
+        **job_of(view).model_dump(),
+        attempts=[_attempt(one) for one in attempts],
+        tried=tried,
+        problem=problem,
+        conflicts=[_conflict(one) for one in both_sides(request, view, openly=openly)],
     )
+
+
+def _conflict(one: Disagreement) -> JobConflict:
+    def said(text: str | None) -> str | None:
+        return None if text is None else sendable(text)
+
+    sides = [
+        SideValue(field=sendable(row.field), wrote=said(row.wrote), theirs=said(row.theirs), store=said(row.stores))
+        for row in one.asked.rows
+    ]
+    return JobConflict(id=one.id, part=one.asked.part, sides=sides)
 
 
 def _attempt(one: Attempt) -> JobAttempt:

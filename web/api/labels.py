@@ -35,7 +35,7 @@ class Job(BaseModel):
     record: RecordKey
     number: OrderNumber
     state: State
-    queue: Annotated[str, Field(description="live, sync or backfill", examples=["live"])]
+    queue: Annotated[str, Field(description="rush, live, sync or backfill", examples=["live"])]
     reason: Message
     error_class: ErrorClass
     field: Annotated[str, Field(description="The field at fault, where one is known", examples=["billing.email"])]

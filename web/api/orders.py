@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -9,6 +11,8 @@ from pydantic import BaseModel, Field
 
 from core.rights import Right
 from pipelines import whereabouts
+from pipelines.billing import Shown
+from pipelines.way import Way
 from web.api.common import Moment, Number, Page, sendable
 from web.api.door import needs
 from web.api.labels import ConnectionName, Job, OrderNumber, RecordKey, job_of
@@ -52,6 +56,78 @@ class Delivery(BaseModel):
     correlation: str
 
 
+class Invoice(BaseModel):
+    """An invoice or a credit note of the order. Amounts are positive."""
+
+    system: Annotated[ConnectionName, Field(description="Who keeps it: the ERP that wrote it, else the CRM")]
+    number: Annotated[str, Field(description="Its number there", examples=["INV17"])]
+    remote_id: Annotated[str, Field(examples=["7x50"])]
+    origin: Annotated[str, Field(description="Who made it: ours, erp, crm", examples=["ours"])]
+    credit: Annotated[bool, Field(description="A credit note")]
+    state: Annotated[
+        str, Field(description="draft, open, paid, cancelled, credited, deleted, unknown", examples=["open"])
+    ]
+    word: Annotated[str, Field(description="The system's own word", examples=["Created"])]
+    currency: Annotated[str, Field(examples=["EUR"])]
+    total: Annotated[str | None, Field(description="null: not told", examples=["119.00"])]
+    paid: Annotated[str | None, Field(examples=["0"])]
+    balance: Annotated[str | None, Field(description="What is still to be paid", examples=["119.00"])]
+    issued: date | None
+    due: date | None
+    seen_at: Annotated[Moment | None, Field(description="When its system said so; null: it is what we wrote")]
+    elsewhere: Annotated[str, Field(description='The same bill in the CRM: its number there; ""', examples=["INV17"])]
+
+
+class Paper(BaseModel):
+    """A paper that `/papers/{kind}/{flow}/{record}` gives as a file."""
+
+    kind: Annotated[str, Field(examples=["invoice"])]
+    flow: Annotated[str, Field(examples=["shop-orders"])]
+    number: Annotated[str, Field(description="What it is called", examples=["INV17"])]
+    language: Annotated[str, Field(examples=["de"])]
+    issued_at: Moment
+
+
+class Letter(BaseModel):
+    """A letter about the order. Whom it went to is not shown."""
+
+    subject: str
+    via: ConnectionName
+    state: Annotated[str, Field(description="wanted, sending, sent, doubtful", examples=["sent"])]
+    created_at: Moment
+    sent_at: Moment | None
+    job: Annotated[str, Field(description="Key of the job that sends it", examples=["mail/mail/0f3c"])]
+
+
+class Promised(BaseModel):
+    """What one flow makes of the promise."""
+
+    flow: Annotated[str, Field(examples=["shop-orders"])]
+    promised_on: date
+    promised_by: Annotated[str, Field(description="store, or rule: one of the flow's", examples=["store"])]
+    level: Annotated[str, Field(description="on_time, at_risk, late, kept, off", examples=["on_time"])]
+    due: Moment
+
+
+class Parcel(BaseModel):
+    """As the store tells it."""
+
+    carrier: Annotated[str, Field(examples=["DHL"])]
+    number: str
+    url: Annotated[str, Field(description='Where one can follow it; ""')]
+
+
+class WayToCustomer(BaseModel):
+    """As the store told it last."""
+
+    rush: bool
+    promised_on: date | None
+    shipped_at: Moment | None
+    delivered_at: Moment | None
+    parcels: list[Parcel]
+    promises: list[Promised]
+
+
 class Order(BaseModel):
     """One order everywhere."""
 
@@ -62,6 +138,10 @@ class Order(BaseModel):
     deleted: Annotated[bool, Field(description="The store has deleted it")]
     jobs: list[Job]
     places: list[Place]
+    invoices: list[Invoice]
+    papers: list[Paper]
+    letters: Annotated[list[Letter], Field(description="The newest first")]
+    way: Annotated[WayToCustomer | None, Field(description="To the customer; null: nothing is known of it")]
     deliveries: Annotated[list[Delivery], Field(description="The newest first, 200 at most")]
 
 
@@ -105,6 +185,23 @@ def get_delivery(request: Request, delivery_id: Number) -> DeliveryBody:
     )
 
 
+def _way(way: Way) -> WayToCustomer:
+    return WayToCustomer(
+        rush=way.rush,
+        promised_on=way.promised_on,
+        shipped_at=way.shipped_at,
+        delivered_at=way.delivered_at,
+        parcels=[
+            Parcel(carrier=sendable(one.carrier), number=sendable(one.number), url=sendable(one.url))
+            for one in way.tracking
+        ],
+        promises=[
+            Promised(flow=one.flow, promised_on=one.promised_on, promised_by=one.source, level=one.level, due=one.due)
+            for one in way.promises
+        ],
+    )
+
+
 def _shown(one: whereabouts.Whereabouts) -> Order:
     return Order(
         record=str(one.key),
@@ -125,6 +222,23 @@ def _shown(one: whereabouts.Whereabouts) -> Order:
             )
             for place in one.places
         ],
+        invoices=[_invoice(bill) for bill in one.invoices],
+        way=_way(one.way) if one.way is not None else None,
+        papers=[
+            Paper(kind=it.kind, flow=it.flow, number=it.number, language=it.language, issued_at=it.issued_at)
+            for it in one.papers
+        ],
+        letters=[
+            Letter(
+                subject=it.subject,
+                via=it.via,
+                state=it.state,
+                created_at=it.created_at,
+                sent_at=it.sent_at,
+                job=it.job,
+            )
+            for it in one.letters
+        ],
         deliveries=[
             Delivery(
                 id=event["id"],
@@ -137,3 +251,27 @@ def _shown(one: whereabouts.Whereabouts) -> Order:
             for event in one.events
         ],
     )
+
+
+def _invoice(bill: Shown) -> Invoice:
+    return Invoice(
+        system=bill.system,
+        number=bill.number,
+        remote_id=bill.remote_id,
+        origin=bill.origin,
+        credit=bill.credit,
+        state=bill.state,
+        word=bill.word,
+        currency=bill.currency,
+        total=_amount(bill.total),
+        paid=_amount(bill.paid),
+        balance=_amount(bill.balance),
+        issued=bill.issued,
+        due=bill.due,
+        seen_at=bill.seen_at,
+        elsewhere=(bill.elsewhere.number or bill.elsewhere.remote_id) if bill.elsewhere is not None else "",
+    )
+
+
+def _amount(value: Decimal | None) -> str | None:
+    return f"{value:f}" if value is not None else None

@@ -26,11 +26,15 @@ def link(cause: str) -> str:
         return f"/connections/{quote(rest, safe='')}"
     if kind == "feed-rows" and rest:
         return f"/connections/{quote(rest.partition('/')[0], safe='')}"
+    if kind == "stock" and rest:
+        return f"/stock?of={quote(rest, safe='')}"
     if kind == "schedule" and rest:
         return f"/schedules#{anchor(rest)}"
     if kind == "held" and rest:
         flow, _, error_class = rest.partition("/")
         return "/jobs?" + urlencode({"state": "held", "flow": flow, "error": error_class})
+    if kind == "rush" and rest:
+        return "/deliveries?" + urlencode({"flow": rest})
     if kind == "compare" and rest:
         return "/jobs?" + urlencode({"flow": rest.partition("/")[0], "state": "settled"})
     if cause.startswith("double:"):

@@ -92,6 +92,7 @@ def home(request: Request, _person: Seeing) -> Response:
         stalled=2 * sum(1 for one in late if one.late) > configured,
         next=coming[0] if coming else None,
         orders=books.jobs.list(limit=ORDERS),
+        unkept=books.watches.counts(),
         well=bool(shown) and not (problems or open_alerts or late or nobody) and all(tile.fine for tile in shown),
     )
 

@@ -21,6 +21,7 @@ from pipelines.desk import Unknown, actions_for, required
 from pipelines.editing import Mistake
 from pipelines.reviewdesk import question_for
 from web.access import require
+from web.dashboard.choice import both_sides
 from web.dashboard.common import context_of, desk_of
 from web.dashboard.desk import EDITING, SEEING, body, editing, missing, search
 from web.pages import back, page, translated
@@ -39,13 +40,13 @@ def _job(request: Request, job_id: int) -> JobView:
         raise missing() from None
 
 
-@router.get("/jobs/{job_id:int}", dependencies=SEEING)
-def show(request: Request, job_id: int) -> Response:
+@router.get("/jobs/{job_id:int}")
+def show(request: Request, job_id: int, person: Annotated[Person, Depends(require(Right.SEE))]) -> Response:
     """The job's page."""
-    return page(request, "job.html", **_facts(request, _job(request, job_id)))
+    return page(request, "job.html", **_facts(request, _job(request, job_id), person))
 
 
-def _facts(request: Request, job: JobView) -> dict[str, Any]:
+def _facts(request: Request, job: JobView, person: Person) -> dict[str, Any]:
     context, look = context_of(request), search(request)
     order = whereabouts.closely(context, look, Key.parse(job.key))
     attempts, tried = look.attempts(job.id)
@@ -62,6 +63,7 @@ def _facts(request: Request, job: JobView) -> dict[str, Any]:
         "order": order,
         "related": [other for other in order.jobs if other.id != job.id],
         "question": question_for(context.ledger, job),
+        "sides": both_sides(request, job, openly=person.may(Right.DECIDE)),
         "problem": fingerprint(job.flow, job.target, job.error_class, job.reason) if job.state == "held" else "",
         "doings": context.ledger.audit.list(subject=f"job/{job.id}", limit=20),
     }

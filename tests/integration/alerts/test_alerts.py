@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ from core.clock import Clock
 from core.errors import RetryLater
 from core.keys import Change, Key
 from core.settings import AlertSettings
-from ledger import Ledger, migrate
+from ledger import Ledger
 from ledger.inbox import Route
 from ledger.jobs import Outcome
 from pipelines import conditions, telling
 from pipelines.context import Context
 from pipelines.health import Health
+from tests.integration.ledger import kit
 
 
 class Hands(Clock):
@@ -61,7 +63,6 @@ class Office:
     def __init__(self, url: str) -> None:
         self.clock = Hands()
         self.ledger = Ledger.open(url, clock=self.clock)
-        migrate.upgrade(self.ledger.db)
         self.context = Context(self.ledger, {}, {}, {}, {}, clock=self.clock)
         self.mail = Inbasket()
         self.settings = AlertSettings()
@@ -83,6 +84,11 @@ class Office:
 
     def tell(self) -> int:
         return telling.tell(self.ledger, {"mail": self.mail}, self.settings)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return kit.migrated(request, tmp_path)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ledger import Ledger
 from ledger import tables as t
 from ledger.crashes import CRASH_PAUSE, CRASH_PAUSE_MOST, CRASHES_AMID, CRASHES_HOLD
+from ledger.gauges import Gauges
 from ledger.jobs import Claim, Outcome
 from tests.integration.ledger.kit import (
     accept,
@@ -21,6 +22,7 @@ from tests.integration.ledger.kit import (
     due_in,
     later,
     outcomes,
+    route,
     together,
     view,
 )
@@ -56,6 +58,45 @@ def test_max_rank_leaves_what_stands_behind(ledger: Ledger) -> None:
     assert claim_ids(ledger, max_rank=0) == ["l"]
     assert claim_ids(ledger, max_rank=1) == ["s"]
     assert claim_ids(ledger, max_rank=2) == ["b"]
+
+
+def test_rush_orders_before_everything_else(ledger: Ledger) -> None:
+    add(ledger, "l1", queue="live")
+    later(ledger, 10)
+    accept(ledger, change("l2"), replace(change("r1"), rush=True), routes=route(queue="sync"))
+    accept(ledger, replace(change("b1"), rush=True), routes=route(queue="backfill"))
+    accept(ledger, change("l1", 5.0, rush=True))  # it turns into one
+    assert ledger.jobs.crowd(10) == 2
+    assert [(one.name, one.depth) for one in Gauges(ledger.db).queues()] == [
+        ("rush", 2),
+        ("live", 0),
+        ("sync", 1),
+        ("backfill", 1),
+    ]
+    assert claim_ids(ledger) == ["r1", "l1", "l2", "b1"]
+
+
+def test_a_rush_order_can_be_the_one_that_waits_longest(ledger: Ledger) -> None:
+    accept(ledger, change("r1", rush=True))
+    oldest = ledger.pulse.oldest()
+    assert oldest is not None
+    assert oldest.number == "r1"
+
+
+def test_one_that_hurries_stays_at_the_front(ledger: Ledger) -> None:
+    add(ledger, "l1", "l2", queue="live")
+    claim = ledger.jobs.claim("w")
+    assert claim is not None
+    ledger.jobs.settle(claim, Outcome("retry", seconds=0.0))
+    ledger.jobs.hurry(claim)
+    assert view(ledger, claim).queue == "live"  # it was not ours any more
+    other = ledger.jobs.claim("w")
+    assert other is not None
+    ledger.jobs.hurry(other)
+    ledger.jobs.settle(other, Outcome("retry", seconds=0.0))
+    again = ledger.jobs.claim("w")
+    assert again is not None
+    assert (again.key, again.queue, again.urgent) == (other.key, "rush", True)
 
 
 def test_a_claim_is_a_lease_with_a_token(ledger: Ledger) -> None:

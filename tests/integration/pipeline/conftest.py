@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.crm import CrmApp
+from tests.integration.ledger import kit
 from tests.world import SkippingClock, World, crm
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return kit.migrated(request, tmp_path)
 
 
 class Maker:

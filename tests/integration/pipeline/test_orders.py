@@ -74,7 +74,7 @@ def test_rules_skip_with_their_name(
 
 def test_a_skipped_order_travels_once_it_passes(make: Callable[..., World]) -> None:
     """And is kept up to date whatever the rules say from then on."""
-    world = make(rules={"statuses": ["completed"]})
+    world = make(rules={"statuses": ["completed"]}, cancel={"shipped": "cancel"})
     assert world.carry(order(1, status="processing")).state == "skipped"
     assert world.carry(order(1, status="completed", modified=LATER)).state == "settled"
     assert world.carry(order(1, status="cancelled", modified="2026-11-20T12:00:00")).state == "settled"
@@ -164,11 +164,16 @@ def test_rounding_cents_stand_on_their_own(world: World) -> None:
     assert rounded == 3, "so many of the recorded orders miss their own total"
 
 
-def test_a_refund_is_kept_apart(world: World) -> None:
+@pytest.mark.parametrize(("how", "off"), [("lines", "5.00"), ("note", "0")])
+def test_a_refund_is_taken_off_or_kept_apart(make: Callable[..., World], how: str, off: str) -> None:
+    world = make(refunds={"order": how})
     made = order(1)
     world.carry(made)
     refunded = {**made, "date_modified_gmt": LATER, "refunds": [{"id": 5, "reason": "broken", "total": "-5.00"}]}
-    assert world.carry(refunded).state == "settled"
+    job = world.carry(refunded)
+    wanted = Decimal(made["total"]) - Decimal(off)
+    assert (job.state, Decimal(job.amount)) == ("settled", wanted)
     found = world.order(1)
-    assert Decimal(found["hdnGrandTotal"]) == Decimal(made["total"])
+    assert Decimal(found["hdnGrandTotal"]) == wanted
     assert "Refunded: 5.00" in found["description"]
+    assert len(found["LineItems"]) == len(made["line_items"]) + (how == "lines")

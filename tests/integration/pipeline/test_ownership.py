@@ -9,7 +9,7 @@ import pytest
 
 from connectors.roles import OWNED, USUAL
 from core.settings import FlowSettings, Owner, OwnershipRules
-from pipelines.orders import ownership_of
+from pipelines.amending import ownership_of
 from tests.integration.pipeline.conftest import Maker
 from tests.orders import ADA, order
 from tests.world import SkippingClock, World
@@ -80,7 +80,7 @@ PARTS: dict[str, tuple[str, str, str]] = {
 
 def test_the_words_are_the_same_everywhere() -> None:
     assert set(OwnershipRules.model_fields) == OWNED
-    assert set(get_args(Owner)) == {"store", "crm", "empty"}
+    assert set(get_args(Owner)) == {"store", "crm", "empty", "ask"}
     assert ownership_of(FlowSettings(name="f", source="s", target="c")) == USUAL
 
 
@@ -184,7 +184,7 @@ def test_lines_of_the_crm_stay_with_their_total(make: Maker, owner: str) -> None
 
 
 def test_lines_of_the_store_are_written_again(make: Maker) -> None:
-    world = made(make)
+    world = made(make, lines="store")
     world.carry(first())
     people(world, 1, LineItems=[{"productid": world.order(1)["LineItems"][0]["productid"], "quantity": "9"}])
     world.carry(second())

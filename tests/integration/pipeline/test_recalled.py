@@ -10,7 +10,7 @@ import pytest
 
 import pipelines.recalled
 from core.keys import Key
-from ledger import Ledger, migrate
+from ledger import Ledger
 from pipelines.recalled import Recalled
 from tests.integration.ledger.kit import accept, change
 
@@ -31,7 +31,6 @@ class Context:
 @pytest.fixture
 def books(database_url: str) -> Iterator[Ledger]:
     with closing(Ledger.open(database_url)) as opened:
-        migrate.upgrade(opened.db)
         yield opened
 
 

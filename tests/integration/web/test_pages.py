@@ -28,6 +28,8 @@ PAGES = (
     "/connections/shop",
     "/schedules",
     "/alerts",
+    "/deliveries",
+    "/stock",
     "/flows",
     "/flows/shop-orders/paused",
 )

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from core import config
+from core.promisesettings import PromiseRule, PromiseSettings
 from core.settings import (
     AdoptSettings,
     AlertSettings,
@@ -15,8 +16,10 @@ from core.settings import (
     LedgerSettings,
     OrderWord,
     OwnershipRules,
+    PaperSettings,
     PaymentWord,
     PortalSettings,
+    SellerSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -43,8 +46,16 @@ def test_the_example_is_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_every_key_is_explained() -> None:
     manual = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    flow = (FlowSettings, OwnershipRules, AdoptSettings)
-    for model in (LedgerSettings, WorkerSettings, WebSettings, AlertSettings, ConnectionSettings, *flow):
+    flow = (FlowSettings, OwnershipRules, AdoptSettings, PaperSettings, PromiseSettings, PromiseRule)
+    for model in (
+        LedgerSettings,
+        WorkerSettings,
+        WebSettings,
+        AlertSettings,
+        SellerSettings,
+        ConnectionSettings,
+        *flow,
+    ):
         for key in set(model.model_fields) - {"pipeline", "rules", "delivery", "payment"}:
             assert f"`{key}`" in manual, f"{model.__name__}.{key}"
 

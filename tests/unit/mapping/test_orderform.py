@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -131,3 +131,37 @@ def test_several_faults_are_named_together() -> None:
     message = held({"currency": "ABC", "status": "gone", "note": 5, "lines": "x"}).message
     assert message.count("The order's field") == 3
     assert "1 more faults" in message
+
+
+WAY = {
+    "promised_on": "2026-11-24",
+    "shipped_at": "2026-11-23T10:00:00Z",
+    "tracking": [{"carrier": "DHL", "number": "JD014", "url": "https://track.example/JD014"}],
+    "rush": True,
+    "language": "de-AT",
+}
+
+
+def test_the_way_to_the_customer() -> None:
+    mapped = order(WAY)
+    assert (mapped.promised_on, mapped.rush, mapped.language) == (date(2026, 11, 24), True, "de")
+    assert (mapped.shipped_at, mapped.delivered_at) == (datetime(2026, 11, 23, 10, tzinfo=UTC), None)
+    assert [(one.carrier, one.number, one.url) for one in mapped.tracking] == [
+        ("DHL", "JD014", "https://track.example/JD014")
+    ]
+    arrived = order({"delivered_at": "2026-11-24T08:00:00Z"})
+    assert arrived.shipped_at == arrived.delivered_at == datetime(2026, 11, 24, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wrong"),
+    [
+        ("promised_on", "24.11.2026", "is not a day such as"),
+        ("promised_on", "2026-02-30", "is not a day that exists"),
+        ("language", "German", "is not a language such as"),
+        ("rush", "yes", "must be true or false"),
+        ("tracking", [{"url": "javascript:alert(1)"}], "is not an address that begins with https://"),
+    ],
+)
+def test_faults_on_the_way_to_the_customer(field: str, value: Any, wrong: str) -> None:
+    assert wrong in held({field: value}).message

@@ -40,6 +40,26 @@ def test_an_order_page_shows_lines_and_total(wire: Wire) -> None:
     assert wire.http.get(f"/invoices/{id}").status_code == 404
 
 
+def test_a_person_sets_a_status(wire: Wire) -> None:
+    """Under a name of their own; words that the picklist lacks, other modules and other sites change nothing."""
+    account = wire.create("Accounts", accountname="A", assigned_user_id="19x1")["result"]["id"]
+    id = wire.order(account, {"productid": wire.product("OF-104"), "quantity": "2", "listprice": "10"})["result"]["id"]
+    answer = wire.http.post(f"/orders/{id}/status", data={"status": "Delivered"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/orders/{id}")
+    row = wire.get("retrieve", id=id)["result"]
+    assert (row["sostatus"], row["modifiedby"], float(row["hdnGrandTotal"])) == ("Delivered", "19x7", 21.4)
+    refused = (
+        wire.http.post(f"/orders/{id}/status", data={"status": "Shipped to Mars"}),
+        wire.http.post(f"/invoices/{id}/status", data={"status": "Paid"}),
+        wire.http.post(f"/orders/{id}/status", data={"status": "Created"}, headers={"sec-fetch-site": "cross-site"}),
+    )
+    assert [one.status_code for one in refused] == [422, 404, 403]
+    text = wire.http.get(f"/orders/{id}").text
+    assert "Status: Delivered" in text
+    assert 'value="Approved"' in text
+    assert 'value="Delivered"' not in text
+
+
 def test_the_dial_page_posts_a_form(wire: Wire) -> None:
     answer = wire.http.post("/sandbox/faults", data={"lost_answer": "0.25", "seed": "9"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/faults")

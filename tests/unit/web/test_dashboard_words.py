@@ -40,6 +40,8 @@ CAUSES = {
     "held/shop-orders/": "/jobs?state=held&flow=shop-orders&error=",
     "feed/files": "/connections/files",
     "feed-rows/files/OW": "/connections/files",
+    "rush/shop-orders": "/deliveries?flow=shop-orders",
+    "stock/goods": "/stock?of=goods",
     "compare/shop-orders/doubled": "/jobs?flow=shop-orders&state=settled",
     "double:crm:order:shop/order/10:01": "/search?q=shop%2Forder%2F10%3A01",
 }
@@ -60,7 +62,7 @@ def test_every_cause_that_the_product_raises_is_known() -> None:
     assert {"connection", "held", "schedule", "webhooks", "double", "compare", "silence", "gaps"} <= raised, (
         "the search works"
     )
-    assert raised <= {*OF_A_CONNECTION, "feed-rows", "held", "schedule", "double", "compare"}, (
+    assert raised <= {*OF_A_CONNECTION, "feed-rows", "held", "schedule", "double", "compare", "rush", "stock"}, (
         "say in web/dashboard/alerts.py where it leads"
     )
 

@@ -1,0 +1,34 @@
+"""What `[flow.promise]` says of the connection that carries its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from core.problems import did_you_mean
+from core.tomllines import Path as KeyPath
+
+
+def check(
+    flows: Iterable[tuple[KeyPath, Mapping[str, Any]]],
+    letters: Mapping[str, str | None],
+    connections: Mapping[str, Mapping[str, Any]],
+    problem: Callable[[KeyPath, str, str], None],
+) -> None:
+    """Read from the raw tables: a mistake elsewhere in a flow must not hide this. `letters`: by name of the connection, what it
+    carries (mail, chat, "" for nothing; None where that cannot be told, its connector being wrong).
+    """
+    for path, flow in flows:
+        promise = flow.get("promise")
+        via = promise.get("via") if isinstance(promise, Mapping) else None
+        if not isinstance(promise, Mapping) or not isinstance(via, str) or not via:
+            continue
+        at, fitting = (*path, "promise", "via"), tuple(name for name, what in letters.items() if what)
+        there_are = f"there are: {', '.join(fitting)}" if fitting else 'configure one first: connector = "smtp"'
+        if via not in letters:
+            problem(at, f"there is no connection named {via!r}", did_you_mean(via, fitting) or there_are)
+        elif letters[via] == "":
+            problem(at, f"{via!r} carries no messages", there_are)
+        elif letters[via] == "mail" and not promise.get("tell") and not connections[via].get("recipients"):
+            message = "nobody would be told where the rep's address is not known"
+            problem(at, message, f"write tell = [...] beside it, or give {via!r} `recipients`")

@@ -1,0 +1,247 @@
+"""Order confirmation and invoice reach the customer once, by a real mail server, and stay the same for ever."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from connectors import smtp
+from connectors.roles import Request
+from core import config
+from core.jsontext import dumps
+from core.settings import SellerSettings
+from ledger.runs import mark
+from pipelines import papers, schedules, wiring
+from pipelines.context import Context
+from sandbox.mail import MailApp, mail_app
+from sandbox.serve import running
+from tests.integration.ledger import kit
+from tests.integration.pipeline.conftest import Maker
+from tests.orders import ADA, order
+from tests.world import SkippingClock, World, signed_headers
+
+SELLER = SellerSettings(name="Lampenladen GmbH", address=("Hamburg",), zone="Europe/Berlin")
+PAID = "2026-11-20T10:30:00"
+LATER = "2026-11-20T11:00:00"
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    return kit.sqlite_copy(sqlite_template, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MailApp]:
+    app = mail_app()
+    with running(app):
+        yield app
+
+
+@pytest.fixture
+def box(server: MailApp) -> MailApp:
+    server.box.clear()
+    server.box.answers.clear()
+    return server
+
+
+def world(make: Maker, box: MailApp, **flow: Any) -> World:
+    """A world on the day of the orders of tests.orders."""
+    wanted = {"via": "mail", "order": True, **flow.pop("papers", {})}
+    clock = SkippingClock()
+    made = make(clock=clock, papers=wanted, **{"invoices": "on_paid", **flow})
+    made.context.seller = SELLER
+    made.context.messengers = {
+        "mail": smtp.build(
+            smtp.SmtpSettings(
+                name="mail", host="127.0.0.1", port=box.smtp_port, security="none", sender="shop@laden.example"
+            ),
+            clock=clock,
+        )
+    }
+    return made
+
+
+def placed(clock: Any, days: float = 0.0) -> str:
+    return f"{clock.now() - timedelta(days=days):%Y-%m-%dT%H:%M:%S}"
+
+
+def text_of(pdf: bytes) -> str:
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return "\n".join(page.extract_text() for page in pages).replace("\u00a0", " ")
+
+
+def kept(context: Context, kind: Any, order: int = 1, flow: str = "shop-orders") -> bytes:
+    found = context.ledger.papers.get(papers.key_of(flow, f"shop/order/{order}", kind))
+    assert found is not None
+    return papers.document(context, found).body
+
+
+def fresh(world: World, id: int = 1, **over: Any) -> dict[str, Any]:
+    return order(id, date_created_gmt=placed(world.clock), **over)
+
+
+def test_both_papers_arrive_once_with_their_copies_on_the_account(make: Maker, box: MailApp) -> None:
+    one = world(make, box)
+    made = fresh(one, date_paid_gmt=None)
+    one.carry(made)
+    assert [mail.head("Subject") for mail in box.box.mails] == ["Ihre Bestellung 1 bei Lampenladen GmbH"]
+    one.carry({**made, "date_modified_gmt": LATER, "date_paid_gmt": PAID})
+    one.carry({**made, "date_modified_gmt": "2026-11-20T12:00:00", "date_paid_gmt": PAID, "status": "completed"})
+    one.drain()
+
+    confirmation, invoice = box.box.mails
+    [row] = one.records("Invoice")
+    assert invoice.head("Subject") == f"Rechnung {row['invoice_no']} zu Ihrer Bestellung 1"
+    assert {mail.to for mail in (confirmation, invoice)} == {("ada@office.example",)}
+    assert invoice.head("Content-Language") == "de"
+    [(name, media_type, body)] = invoice.attachments
+    assert (name, media_type) == (f"Rechnung {row['invoice_no']}.pdf", "application/pdf")
+    text = text_of(body)
+    total = f"{Decimal(made['total']):.2f}".replace(".", ",")
+    assert f"Gesamtbetrag {total} €" in text
+    assert f"Rechnung {row['invoice_no']}" in text
+    assert Decimal(row["hdnGrandTotal"]) == Decimal(made["total"])
+    assert kept(one.context, "invoice") == body, "the very same file can be had later"
+
+    comments = one.records("ModComments")
+    assert {comment["related_to"] for comment in comments} == {one.order(1)["account_id"]}
+    assert sorted(comment["commentcontent"].split(" [")[0] for comment in comments) == [
+        "Sent: Ihre Bestellung 1 bei Lampenladen GmbH",
+        f"Sent: Rechnung {row['invoice_no']} zu Ihrer Bestellung 1",
+    ]
+
+
+def test_an_invoice_stays_what_it_was_and_a_confirmation_follows_the_order(make: Maker, box: MailApp) -> None:
+    one = world(make, box)
+    made = fresh(one, date_paid_gmt=PAID)
+    one.carry(made)
+    invoice, confirmation = kept(one.context, "invoice"), kept(one.context, "order")
+    changed = order(
+        1, (("OF-100", 3, "10.00"),), date_created_gmt=made["date_created_gmt"], date_paid_gmt=PAID, modified=LATER
+    )
+    one.carry(changed)
+    assert kept(one.context, "invoice") == invoice
+    assert kept(one.context, "order") != confirmation
+    assert len(box.box.mails) == 2
+
+
+SILENT: tuple[tuple[str, dict[str, Any], dict[str, Any], list[str]], ...] = (
+    ("nothing is switched on", {"papers": {"via": ""}}, {}, []),
+    ("the invoice only", {"papers": {"order": False}}, {}, ["Rechnung"]),
+    ("no invoice of ours", {"invoices": "never"}, {}, ["Ihre"]),
+    ("cancelled before anybody was told", {}, {"status": "cancelled"}, []),
+    ("no address", {}, {"billing": {**ADA, "email": ""}}, []),
+    ("another language", {"papers": {"order": False}}, {"billing": {**ADA, "country": "IT"}}, ["Fattura"]),
+    (
+        "a language nobody knows",
+        {"papers": {"order": False, "language": "ru"}},
+        {"billing": {**ADA, "country": "JP"}},
+        ["Счёт"],
+    ),
+)
+
+
+@pytest.mark.parametrize(("flow", "over", "subjects"), [case[1:] for case in SILENT], ids=[case[0] for case in SILENT])
+def test_who_is_sent_what(
+    make: Maker, box: MailApp, flow: dict[str, Any], over: dict[str, Any], subjects: list[str]
+) -> None:
+    one = world(make, box, **flow)
+    one.carry(fresh(one, date_paid_gmt=PAID, **over))
+    assert [mail.head("Subject").split()[0] for mail in box.box.mails] == subjects
+    job = one.job("shop/order/1")
+    assert any("no e-mail address" in warning for warning in job.warnings) == (
+        over.get("billing", {}).get("email") == ""
+    )
+
+
+def test_what_is_old_is_not_sent(make: Maker, box: MailApp) -> None:
+    one = world(make, box, papers={"days": 7})
+    one.carry(order(1, date_created_gmt=placed(one.clock, days=8)))
+    assert box.box.mails == []
+    assert kept(one.context, "order")
+    one.carry(order(2, date_created_gmt=placed(one.clock, days=6)))
+    assert len(box.box.mails) == 1
+
+
+def test_a_rehearsal_writes_to_nobody_and_without_a_seller_there_are_no_papers(make: Maker, box: MailApp) -> None:
+    one = world(make, box)
+    one.ledger.flows.set("shop-orders", "rehearse")
+    one.deliver(fresh(one))
+    one.drain()
+    assert (box.box.mails, one.ledger.papers.of_order("shop/order/1")) == ([], [])
+    one.context.seller = SellerSettings()
+    one.ledger.flows.set("shop-orders", "live")
+    one.ledger.flows.wake_rehearsed("shop-orders")
+    one.drain()
+    assert one.job("shop/order/1").state == "settled"
+    assert (box.box.mails, one.ledger.papers.of_order("shop/order/1")) == ([], [])
+
+
+def test_a_refused_address_is_held_and_mended_in_the_store(make: Maker, box: MailApp) -> None:
+    one = world(make, box)
+    made = fresh(one, billing={**ADA, "email": "unknown@office.example"})
+    one.carry(made)
+    [held] = one.ledger.jobs.list(state="held")
+    assert (held.field, "unknown@office.example" in held.reason) == ("address", True)
+    one.carry({**made, "date_modified_gmt": LATER, "billing": ADA})
+    one.drain()
+    assert [mail.to for mail in box.box.mails] == [("ada@office.example",)]
+    assert one.ledger.jobs.list(state="held") == []
+    one.carry({**made, "date_modified_gmt": "2026-11-20T12:00:00", "billing": {**ADA, "email": "new@office.example"}})
+    one.drain()
+    assert len(box.box.mails) == 1, "what has left is not sent to the next address too"
+    [message] = one.ledger.messages.about("shop/order/1")
+    assert message.to == "ada@office.example"
+
+
+def test_what_a_backfill_brings_is_sent_to_nobody(make: Maker, box: MailApp) -> None:
+    one = world(make, box)
+    run = one.ledger.runs.begin("backfill", "shop-orders", {"invoices": True})
+    body = dumps(fresh(one, date_paid_gmt=PAID)).encode()
+    changes = one.stores["shop"].receive(
+        Request("POST", signed_headers(body, "order.created"), body, one.context.clock.now())
+    )
+    one.ledger.inbox.accept(changes, one.context.routes, fetchable=False, correlation=mark(run.id))
+    one.drain()
+    assert len(one.records("Invoice")) == 1
+    assert box.box.mails == []
+    assert text_of(kept(one.context, "invoice"))
+
+
+CONFIGURATION = """
+[seller]
+name = "Laden"
+[[connection]]
+name = "mail"
+connector = "smtp"
+host = "mail.example"
+sender = "a@laden.example"
+[[connection]]
+name = "talk"
+connector = "apprise"
+urls = ["env:CHAT"]
+[[connection]]
+name = "ops"
+connector = "webhook"
+url = "https://ops.example"
+secret = "env:HOOK"
+"""
+
+
+def test_the_configuration_says_who_sells_and_what_carries_letters(make: Maker) -> None:
+    settings = config.parse(CONFIGURATION, wiring.kinds(), with_secrets=False).required()
+    wired = wiring.build(settings)
+    try:
+        made = wiring.context(settings, make().ledger, wired)
+        assert set(made.messengers) == {"mail", "talk"}, "a webhook tells programs, not people"
+        assert made.seller.name == "Laden"
+        assert "messages" in {one.name for one in schedules.of(made)}
+    finally:
+        wired.close()

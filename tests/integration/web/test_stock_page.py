@@ -1,0 +1,249 @@
+"""Stock for people: on its page, in the API, and at the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from core.rights import Role, Scope
+from core.settings import BuyerSettings, StockSettings
+from ledger import Ledger
+from ledger.stock import Level
+from ledger.thresholds import Threshold
+from pipelines.stocks import Judge
+from tests import cli_desk
+from tests.desk import HOSTILE, logged_in
+from tests.integration.ledger.test_stock import AT, state
+from tests.programs import program
+from tests.world import SkippingClock, World, prepare
+
+ORIGIN = "http://127.0.0.1"
+GOODS = StockSettings(name="goods", source="erp", owner="anna", via=("mail",), safety=Decimal(2))
+file, ledger, typed = cli_desk.file, cli_desk.ledger, cli_desk.typed
+SECTIONS = """
+[[connection]]
+name = "erp"
+connector = "feed"
+folder = "."
+columns = { KS_INVENTORY = { sku = 1, on_hand = 2 } }
+[[connection]]
+name = "mail"
+connector = "smtp"
+host = "127.0.0.1"
+security = "none"
+sender = "orderwire@example.com"
+[[stock]]
+name = "goods"
+source = "erp"
+owner = "anna"
+via = ["mail"]
+safety = 2
+[[buyer]]
+name = "anna"
+email = "anna@example.com"
+"""
+
+
+def fill(ledger: Ledger) -> None:
+    """LAMP-1 is low, with an order at risk; the others are not."""
+    names: dict[str, tuple[str, str]] = {
+        "LAMP-1": ("Desk lamp", "3"),
+        "LAMP-2": (HOSTILE[0], "60.50"),
+        "SHADE/9": ("Shade", "7"),
+    }
+    levels = [
+        Level("main", sku, name, "lamps", Decimal(count), None, None, None, AT) for sku, (name, count) in names.items()
+    ]
+    ledger.stock.keep("erp", levels)
+    ledger.stock.note("erp", polled_at=ledger.clock.now(), bad=1, bad_why="SKU-7 has no quantity.")
+    ledger.stock.thresholds.put(
+        "erp", [Threshold("product", "LAMP-1", minimum=Decimal(5), target=Decimal(20))], by="anna"
+    )
+    open_order = state("shop/order/1001", placed_at=ledger.clock.now() - timedelta(days=1))
+    ledger.orders.keep(
+        replace(open_order, lines=tuple(replace(line, sku="LAMP-1", quantity=Decimal(2)) for line in open_order.lines))
+    )
+    Judge.of(ledger, GOODS).levels(levels)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    url = f"sqlite:///{tmp_path / 'world.sqlite'}"
+    prepare(url)
+    with World(url, "http://127.0.0.1:9", clock=SkippingClock()) as made:
+        made.context.stocks = {"goods": GOODS}
+        made.context.buyers = {"anna": BuyerSettings(name="anna"), "bert": BuyerSettings(name="bert")}
+        fill(made.ledger)
+        yield made
+
+
+def browser(world: World, role: Role = Role.OPERATOR) -> TestClient:
+    headers = {"accept": "text/html", "origin": ORIGIN}
+    client = TestClient(world.app(lambda: None), base_url=ORIGIN, headers=headers, follow_redirects=False)
+    client.cookies.update(logged_in(world, role))
+    return client
+
+
+def alert(world: World) -> Any:
+    [found] = world.ledger.stock.alerts.listed()
+    return found
+
+
+def test_the_page(world: World) -> None:
+    text = browser(world).get("/stock").text
+    low, levels, thresholds = (text.index(f'id="{name}-title"') for name in ("low", "levels", "thresholds"))
+    assert low < text.index("Desk lamp") < levels < text.index("SHADE/9") < thresholds
+    assert HOSTILE[0] not in text, "what a source calls an article is no markup"
+    for words in ("1 level cannot be read", "SKU-7 has no quantity.", "58.5", "22 days", "130.90", "shop/order/1001"):
+        assert words in text, words
+    found = browser(world).get("/stock", params={"of": "goods", "q": "shade", "warehouse": "main"}).text
+    assert "SHADE/9" in found
+    assert "Desk lamp" not in found
+
+
+def test_pages_of_many(world: World) -> None:
+    many = [Level("main", f"X{number:03}", "", "", Decimal(1), None, None, None, AT) for number in range(120)]
+    world.ledger.stock.keep("erp", many)
+    client = browser(world, Role.VIEWER)
+    assert "after=main%2FX096" in client.get("/stock").text
+    assert "X119" in client.get("/stock", params={"after": "main/X096"}).text
+
+
+def test_without_a_stock_the_page_says_what_to_do(world: World) -> None:
+    world.context.stocks = {}
+    assert "write a [[stock]]" in browser(world).get("/stock").text
+
+
+def test_thresholds_by_hand(world: World) -> None:
+    client, put = browser(world), world.ledger.stock.thresholds
+    given = {"of": "goods", "scope": "group", "subject": "lamps", "minimum": "2,5", "target": "9", "owner": "bert"}
+    assert client.post("/stock/thresholds", data=given).status_code == 303
+    found = put.get("erp", "group", "lamps")
+    assert found is not None
+    assert (found.minimum, found.target, found.owner) == (Decimal("2.5"), Decimal(9), "bert")
+    wrongs: list[tuple[dict[str, str], str]] = [
+        ({"minimum": "many"}, "no quantity"),
+        ({"owner": "nobody-we-know"}, "no buyer named"),
+        ({"target": "1"}, "below the minimum"),
+        ({"subject": ""}, "Nothing says what"),
+        ({"scope": "shelf"}, "a product, a group, a warehouse"),
+        ({"scope": "warehouse"}, "warehouse alone"),
+        ({"minimum": "", "target": "", "owner": ""}, "says nothing"),
+        ({"minimum": "1e9999"}, "no quantity"),
+        ({"of": "other"}, "no [[stock]] named"),
+    ]
+    for over, said in wrongs:
+        answer = client.post("/stock/thresholds", data=given | over)
+        assert answer.status_code in {404, 409, 422}, over
+        assert said in answer.text, over
+    client.post("/stock/thresholds/remove", data={"of": "goods", "scope": "group", "subject": "lamps"})
+    assert put.get("erp", "group", "lamps") is None
+    assert browser(world, Role.VIEWER).post("/stock/thresholds", data=given).status_code == 403
+
+
+def test_thresholds_as_a_sheet(world: World) -> None:
+    client = browser(world)
+    sheet = client.get("/stock/thresholds.csv", params={"of": "goods"}).text
+    assert sheet.splitlines() == ["\ufeffscope,subject,warehouse,owner,minimum,target,remove", "product,LAMP-1,,,5,20,"]
+    wanted = (
+        "scope;subject;warehouse;owner;minimum;target;remove\r\nproduct;LAMP-1;;;;;yes\r\ngroup;lamps;;bert;4;;\r\n"
+        "group;lamps;;anna;4;;\r\nproduct;A;;;x;;\r\nproduct;B;;nobody;1;;\r\n"
+    )
+    answer = client.post("/stock/thresholds/import", data={"of": "goods"}, files={"sheet": ("t.csv", wanted.encode())})
+    assert answer.status_code == 303
+    text = client.get(answer.headers["location"]).text
+    for words in ("Changed: 2. So already: 0. Wrong: 3.", "Line 4: A line above", "Line 5: x is no quantity"):
+        assert words in text, words
+    found = [(one.scope, one.subject, one.owner) for one in world.ledger.stock.thresholds.all("erp")]
+    assert found == [("group", "lamps", "bert")]
+    bad = client.post("/stock/thresholds/import", data={"of": "goods"}, files={"sheet": ("t.csv", b"what\nx\n")})
+    assert "has a column" in bad.text
+
+
+def test_putting_off(world: World) -> None:
+    client, number = browser(world), alert(world).id
+    until = (world.ledger.clock.now() + timedelta(days=3)).date().isoformat()
+    for given, snooze in (
+        ({"kind": "delivery"}, "delivery"),
+        ({"kind": "again"}, ""),
+        ({"kind": "date", "until": until}, "date"),
+    ):
+        answer = client.post(f"/stock/alerts/{number}/snooze", data={"of": "goods", **given})
+        assert (answer.status_code, alert(world).snooze) == (303, snooze)
+    for given in ({"kind": "date", "until": "2020-01-01"}, {"kind": "date"}, {"kind": "for ever"}):
+        assert "What to do: " in client.post(f"/stock/alerts/{number}/snooze", data={"of": "goods", **given}).text
+    assert client.post("/stock/alerts/9999/snooze", data={"of": "goods"}).status_code == 404
+    assert [one.action for one in world.ledger.audit.list() if one.action == "stock.snooze"] == ["stock.snooze"] * 3
+
+
+def test_the_api(world: World) -> None:
+    client = program(world.app(lambda: None))
+    page = client.get("/api/v1/stock/goods/levels", params={"limit": 1}).json()
+    assert (page["data"][0]["sku"], page["data"][0]["low"], page["data"][0]["free"]) == ("LAMP-1", True, "1")
+    assert page["read_at"] is not None
+    following = client.get(page["next"]).json()
+    assert [one["on_hand"] for one in following["data"]] == ["60.5"]
+    [found] = client.get("/api/v1/stock/alerts").json()["data"]
+    assert (found["quantity"], found["days_of_cover"], found["orders_at_risk"]) == ("3", 22, ["shop/order/1001"])
+    assert found["money_at_risk"] == [{"amount": "130.90", "currency": "EUR"}]
+    given = {"scope": "group", "subject": "lamps", "minimum": "4"}
+    assert client.put("/api/v1/stock/goods/thresholds", json=given).status_code == 204
+    assert [one["subject"] for one in client.get("/api/v1/stock/goods/thresholds").json()["data"]] == [
+        "LAMP-1",
+        "lamps",
+    ]
+    where = {"scope": "group", "subject": "lamps"}
+    assert client.delete("/api/v1/stock/goods/thresholds", params=where).status_code == 204
+    assert client.delete("/api/v1/stock/goods/thresholds", params=where).status_code == 404
+    assert (
+        client.put("/api/v1/stock/goods/thresholds", json={**given, "minimum": "x"})
+        .json()["detail"]
+        .startswith("x is no")
+    )
+    assert client.post(f"/api/v1/stock/alerts/{found['id']}/snooze", json={}).status_code == 204
+    assert client.get("/api/v1/stock/other/levels").status_code == 404
+    reading = program(world.app(lambda: None), [Scope.READ])
+    assert reading.post(f"/api/v1/stock/alerts/{found['id']}/snooze", json={}).status_code == 403
+
+
+def test_the_command_line(
+    file: str, ledger: Ledger, typed: cli_desk.Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path(file).open("a", encoding="utf-8") as out:
+        out.write(SECTIONS.replace('folder = "."', f'folder = "{tmp_path}"\nsettle = 0'))
+    fill(ledger)
+    assert [one["sku"] for one in json.loads(typed("stock", "list", "--json"))["levels"]] == [
+        "LAMP-1",
+        "LAMP-2",
+        "SHADE/9",
+    ]
+    assert "LOW" in typed("stock", "list", "--text", "lamp-1")
+    [found] = json.loads(typed("stock", "alerts", "--json", code=1))
+    assert found["orders_at_risk"] == ["shop/order/1001"]
+    assert "put off until more" in typed("stock", "snooze", str(found["id"]))
+    typed("stock", "alerts")
+    typed("stock", "threshold", "warehouse", "main", "--minimum", "1", "--owner", "anna")
+    assert "so already" in typed("stock", "threshold", "warehouse", "main", "--minimum", "1", "--owner", "anna")
+    sheet = tmp_path / "thresholds.csv"
+    typed("stock", "export", str(sheet))
+    assert "warehouse,,main,anna,1,," in sheet.read_text(encoding="utf-8-sig")
+    sheet.write_text("scope,subject,minimum\nproduct,LAMP-2,many\nproduct,SHADE/9,8\n", encoding="utf-8")
+    assert "1 thresholds would change" in typed("stock", "import", str(sheet), "--dry-run", code=1)
+    assert "1 thresholds changed, 0 are so already, 1 lines are wrong" in typed("stock", "import", str(sheet), code=1)
+    typed("stock", "threshold", "warehouse", "main")
+    assert [one.subject for one in ledger.stock.thresholds.all("erp")] == ["LAMP-1", "SHADE/9"]
+    (tmp_path / "DT_0000001_KS_INVENTORY.FULL").write_text(
+        "LAMP-1\t30\r\nLAMP-2\t60.5\r\n", encoding="utf-8", newline=""
+    )
+    monkeypatch.setenv("OW_CARE_SECRET", "set, for now the ERP is asked")
+    typed("stock", "read")
+    assert typed("stock", "alerts") == "Nothing is low.\n"
+    assert typed("stock", "threshold", "product", "LAMP-1", "--minimum", "x", code=2) == ""

@@ -1,0 +1,85 @@
+"""`[[stock]]` and `[[buyer]]`: what is refused, with its line."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import pytest
+
+from core import config
+from core.stocksettings import BuyerSettings, within
+from pipelines import wiring
+
+BASE = """
+[[connection]]
+name = "erp"
+connector = "feed"
+folder = "."
+[[connection]]
+name = "odoo"
+connector = "odoo"
+url = "https://odoo.example"
+database = "odoo"
+username = "u"
+api_key = "env:PATH"
+kinds = ["customer"]
+[[connection]]
+name = "mail"
+connector = "smtp"
+host = "mail.example"
+sender = "orderwire@example.com"
+[[connection]]
+name = "ops"
+connector = "webhook"
+url = "https://ops.example"
+secret = "env:PATH"
+"""
+STOCK = '[[stock]]\nname = "goods"\nsource = "erp"\n'
+BUYER = '[[buyer]]\nname = "anna"\nvia = ["mail"]\nemail = "anna@example.com"\n'
+
+
+def problems(text: str) -> list[str]:
+    return [f"{one.path}: {one.message}" for one in config.parse(BASE + text, wiring.kinds()).problems]
+
+
+def test_the_usual_is_right() -> None:
+    assert problems(f'{STOCK}owner = "anna"\n{BUYER}') == []
+    settings = config.parse(BASE + STOCK + BUYER, wiring.kinds()).required()
+    assert (settings.stocks[0].source, settings.buyers[0].via) == ("erp", ("mail",))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (STOCK.replace("erp", "erq") + BUYER, "stock.goods.source: there is no connection named 'erq'"),
+        (STOCK.replace("erp", "mail") + BUYER, "must be an ERP, a CRM or a store, and 'mail' is not"),
+        (STOCK.replace("erp", "odoo") + BUYER, "stock.goods.source: 'odoo' is not asked for stock"),
+        (STOCK + STOCK.replace("goods", "more") + BUYER, "[[stock]] 'goods' tells the levels of 'erp' already"),
+        (f'{STOCK}owner = "ana"\n{BUYER}', "stock.goods.owner: there is no [[buyer]] named 'ana'"),
+        (f'{STOCK}via = ["post"]\n{BUYER}', "stock.goods.via: there is no connection named 'post'"),
+        (f'{STOCK}via = ["erp"]\n{BUYER}', "stock.goods.via: 'erp'"),
+        (f'{STOCK}via = ["ops"]\n{BUYER}', "stock.goods.via: 'ops' carries no letters"),
+        (STOCK + BUYER.replace('via = ["mail"]\n', ""), "buyer.anna: no connection carries messages to this buyer"),
+        (STOCK + BUYER + BUYER, "the name 'anna' is taken by the buyer"),
+        (f"{STOCK}hysteresis = -1\n{BUYER}", "stock.goods.hysteresis"),
+        (f"{STOCK}surprise = 1\n{BUYER}", "there is no key `surprise`"),
+        (f'{STOCK}{BUYER}zone = "Europe/Roma"\n', "there is no time zone Europe/Roma"),
+        (f"{STOCK}{BUYER}at_once = false\n", "never told anything"),
+        (f'{STOCK}{BUYER}quiet = ["18:00", "07:00"]\ndigest = "06:30"\n', "lies in the quiet hours"),
+        (STOCK + BUYER.replace("anna@example.com", "anna"), "anna is not an e-mail address"),
+        (f'[[reps]]\nname = "goods"\nsource = "erp"\n{STOCK}{BUYER}', "stock.goods.name: the name 'goods' is taken"),
+    ],
+)
+def test_what_is_refused(text: str, said: str) -> None:
+    found = problems(text)
+    assert any(said in one for one in found), found
+
+
+def test_hours_that_go_over_midnight() -> None:
+    night, day = (time(18), time(7)), (time(9), time(17))
+    hours = [(h, within(time(h), night), within(time(h), day)) for h in (0, 6, 7, 9, 17, 18, 23)]
+    assert hours == [
+        (0, True, False), (6, True, False), (7, False, False), (9, False, True), (17, False, False), (18, True, False),
+        (23, True, False),
+    ]  # fmt: skip
+    assert BuyerSettings(name="anna", quiet=night, digest=time(7)).digest == time(7)
