@@ -82,7 +82,8 @@ check:
 	if [ -n "$$failed" ]; then echo "check: failed in$$failed"; exit 1; fi
 
 long: dev
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(wildcard tests/chaos tests/real)
+	@ORDERWIRE_LIVES=100 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(wildcard tests/chaos tests/real) \
+	  tests/integration/pipeline/test_order_life.py
 
 chaos: dev
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/chaos

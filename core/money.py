@@ -22,6 +22,9 @@ _TWO: Final = (
 DECIMALS: Final[dict[str, int]] = dict.fromkeys(_TWO.split(), 2) | _DECIMALS
 
 
+_TOO_MUCH: Final = Decimal("1e15")
+
+
 def decimals(currency: str) -> int:
     """How many decimals amounts of this currency have (EUR 2, JPY 0); KeyError for an unknown currency."""
     return DECIMALS[currency]
@@ -47,7 +50,7 @@ def parse_amount(value: object) -> Decimal:
         raise ValueError("not an amount: the text is not a decimal number") from None
     if not amount.is_finite():
         raise ValueError("not an amount: it is not a finite number")
-    if abs(amount) >= Decimal("1e15") or amount.as_tuple().exponent < -12:  # type: ignore[operator]
+    if abs(amount) >= _TOO_MUCH or amount.as_tuple().exponent < -12:  # type: ignore[operator]
         raise ValueError("not an amount: out of range")
     return amount
 

@@ -65,7 +65,9 @@ class PromiseSettings(Section):
     rule: tuple[PromiseRule, ...] = ()
     """The first that fits counts; an order that none fits is promised nothing."""
     margin: int = Field(default=1, ge=0, le=60)
-    """Workdays before the promised day by whose end the goods must have left: else the promise is at risk."""
+    """Workdays before the promised day by whose end the goods must have left: else the promise is at risk. Never before the end
+    of the workday on which the order was placed.
+    """
     proof: Literal["shipped", "delivered"] = "shipped"
     """What keeps a promise: that the goods left by that day, or that the customer has them. delivered: only where the store, a
     tracking plugin or the CRM tells of it."""

@@ -67,14 +67,8 @@ class CrmNews:
         self._want(connection, [(row.flow, row.order_key) for row in news])
         return len(news)
 
-    def want(self, orders: Iterable[tuple[str, str]]) -> None:
-        """Have the jobs of these orders (flow, key) run again."""
-        wanted = sorted(set(orders))
-        if wanted:
-            self.db.transact(lambda connection: self._want(connection, wanted))
-
     def want_on(self, connection: Connection, orders: Iterable[tuple[str, str]]) -> None:
-        """The same inside somebody's transaction."""
+        """Have the jobs of these orders (flow, key) run again, inside somebody's transaction."""
         self._want(connection, orders)
 
     def _want(self, connection: Connection, orders: Iterable[tuple[str, str]]) -> None:

@@ -166,11 +166,18 @@ class Invoices:
         return self.db.transact(work)
 
     def crm_gone(self, target: str, remote_id: str) -> list[tuple[str, str]]:
-        """The CRM has no such invoice any more. The orders (flow, key) for which that is news."""
+        """The CRM has no such invoice any more. The orders (flow, key) for which that is news, whose jobs run again."""
         row = t.invoice_state
         there = _this(target, remote_id) & (row.c.state != "deleted")
         gone = sa.update(row).where(there).values(state="deleted", seen_at=self.db.now, updated_at=self.db.now)
-        return [(one.flow, one.order_key) for one in self.db.execute(gone.returning(row.c.flow, row.c.order_key))]
+
+        def work(connection: Connection) -> list[tuple[str, str]]:
+            told = connection.execute(gone.returning(row.c.flow, row.c.order_key)).all()
+            news = [(one.flow, one.order_key) for one in told]
+            self._news.want_on(connection, news)
+            return news
+
+        return self.db.transact(work)
 
     def forget(self, flow: str, system: str, remote_id: str, *, but: Sequence[str] = ()) -> None:
         """It is for no other orders than these."""
@@ -264,13 +271,14 @@ def _this(system: str, remote_id: str) -> sa.ColumnElement[bool]:
 
 
 def _by_hand(connection: Connection, target: str, seen: Seen) -> list[InvoiceState]:
-    """An invoice that we did not make, at the orders it is for."""
+    """An invoice that we did not make (or have not noted yet), at the orders it is for. Below zero it is a credit note."""
     if not seen.order_id:
         return []
+    credit = seen.total is not None and seen.total < 0
     state = order_state.c
     query = sa.select(state.flow, state.order_key).where(state.target == target, state.remote_id == seen.order_id)
     return [
-        InvoiceState(row.flow, row.order_key, target, seen.remote_id, "crm", currency=seen.currency)
+        InvoiceState(row.flow, row.order_key, target, seen.remote_id, "crm", credit=credit, currency=seen.currency)
         for row in connection.execute(query)
     ]
 

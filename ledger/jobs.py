@@ -26,6 +26,8 @@ BUSY_WAIT: Final = 2.0
 """Seconds that a job waits at most for another one that is at work on the same link."""
 _ATTEMPT: Final = tuple(column.name for column in t.attempt.c if column.name != "id")
 _MAX_REASON: Final = 2000
+AMONG: Final = 1_000
+"""Jobs among which those of one kind are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Jobs:
             .where(
                 *self._claimable(candidate),
                 candidate.c.alone == sa.literal(alone),
+                candidate.c.rank >= sa.bindparam("b_from"),
                 candidate.c.rank <= sa.bindparam("b_rank"),
             )
             .order_by(candidate.c.rank, candidate.c.due_at)
@@ -180,14 +183,20 @@ class Jobs:
             .where(t.flow_state.c.flow == job.c.flow, t.flow_state.c.mode == sa.literal("paused"))
             .exists()
         )
-        return job.c.state == "waiting", job.c.due_at <= self.db.now, ~blocked, ~resting
+        # Written out: the index of what waits is a partial one. SQLite takes any equality for rare, and would read and sort all
+        # that wait; with the hint it walks that index.
+        waits: sa.ColumnElement[bool] = job.c.state == sa.literal_column("'waiting'")
+        if self.db.is_sqlite:
+            waits = sa.func.likely(waits)
+        return waits, job.c.due_at <= self.db.now, ~blocked, ~resting
 
-    def claim(self, worker: str, *, alone: bool = False, max_rank: int = 2) -> Claim | None:
-        """The most urgent due job, now ours for the lease; None when nothing is due. One statement, on both engines."""
+    def claim(self, worker: str, *, alone: bool = False, min_rank: int = RUSH, max_rank: int = 2) -> Claim | None:
+        """The most urgent due job of these ranks, now ours for the lease; None when nothing is due. One statement, on both
+        engines.
+        """
         asked_at = time.monotonic()
-        rows = self.db.execute(
-            self._claims[alone], {"b_worker": worker, "b_lease": int(self.lease * SECOND), "b_rank": max_rank}
-        )
+        asked = {"b_worker": worker, "b_lease": int(self.lease * SECOND), "b_from": min_rank, "b_rank": max_rank}
+        rows = self.db.execute(self._claims[alone], asked)
         if not rows:
             return None
         row = rows[0]
@@ -404,6 +413,12 @@ class Jobs:
             query = query.where(t.job.c.id < before)
         if search:
             query = query.where(self._matches(search.strip()))
+        return [view_of(row) for row in self.db.rows(query)]
+
+    def last(self, kind: str, limit: int) -> Sequence[JobView]:
+        """The newest jobs of records of this kind, among the newest of all: where there are none, a large table is not read."""
+        newest = sa.select(t.job).order_by(t.job.c.id.desc()).limit(AMONG).subquery()
+        query = sa.select(newest).where(newest.c.kind == kind).order_by(newest.c.id.desc()).limit(limit)
         return [view_of(row) for row in self.db.rows(query)]
 
     @staticmethod

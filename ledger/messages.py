@@ -20,6 +20,7 @@ from core.clock import from_micros, to_micros
 from core.errors import LeaseLost
 from core.keys import Key
 from core.letters import Attachment
+from core.visible import in_one_line
 from ledger import messagetables as m
 from ledger import statements
 from ledger import tables as t
@@ -147,7 +148,7 @@ class Messages:
                 "state": "waiting",
                 "reason": "",
                 "error_class": "",
-                "number": "",
+                "number": in_one_line(new.subject)[:120],
                 "correlation": uuid.uuid4().hex[:16],
                 "created_at": now,
                 "updated_at": now,
@@ -158,19 +159,25 @@ class Messages:
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    def sending(self, claim: Claim) -> None:
-        """It is about to leave. Raises LeaseLost where the job is not ours any more."""
+    def sending(self, claim: Claim) -> str:
+        """It is about to leave; to which address. Nobody changes that from now on, and somebody may have done so since it was
+        read. Raises LeaseLost where the job is not ours any more.
+        """
         ours = (
             sa.select(sa.literal(1))
             .where(t.job.c.id == claim.id, t.job.c.token == claim.token, t.job.c.state == "running")
             .exists()
         )
-        query = sa.update(m.message).where(m.message.c.id == claim.key.id, m.message.c.state != "sent", ours)
-        if not self.db.execute(query.values(state="sending", token=claim.token).returning(m.message.c.id)):
+        query = sa.update(m.message).where(
+            m.message.c.id == claim.key.id, m.message.c.state != "sent", m.message.c.emptied_at.is_(None), ours
+        )
+        rows = self.db.execute(query.values(state="sending", token=claim.token).returning(m.message.c.address))
+        if not rows:
             raise LeaseLost(
                 "The job was given to another worker meanwhile. What to do: nothing, the other one carries on.",
                 detail=f"message {claim.key.id}",
             )
+        return str(rows[0].address)
 
     def became(self, claim: Claim, state: str) -> None:
         """What became of it: sent, wanted (it certainly did not leave), doubtful. That it did not leave is said of the latest
@@ -249,18 +256,17 @@ class Messages:
 
     # -- forgetting ------------------------------------------------------------------------------------------------
 
-    def forget(self, older: timedelta) -> int:
-        """Empty address, name, text and attachments of what was wanted longer ago and has ended. At how many. The rows stay:
-        their keys keep the same message from being sent again.
+    def forget(self, older: timedelta, *, held: timedelta = timedelta.max) -> int:
+        """Empty address, name, text and attachments of what was wanted longer ago and has ended; of what waits for a person
+        (`held`), where it was wanted that long ago. At how many. The rows stay: their keys keep the same message from being
+        sent again.
         """
-        message, job, count = m.message, t.job.c, 0
-        old = message.c.emptied_at.is_(None) & (
-            message.c.created_at < self.db.micros() - int(older.total_seconds() * SECOND)
-        )
+        message, job, count, now = m.message, t.job.c, 0, self.db.micros()
+        wanted = message.c.created_at
+        old = message.c.emptied_at.is_(None) & (wanted < _before(now, older))
         its = (job.connection == message.c.via) & (job.kind == KIND) & (job.record_id == message.c.id)
-        going = (
-            sa.select(sa.literal(1)).where(its, job.state.not_in(("settled", "skipped"))).correlate(message).exists()
-        )
+        ended = job.state.in_(("settled", "skipped")) | ((job.state == "held") & (wanted < _before(now, held)))
+        going = sa.select(sa.literal(1)).where(its, ~ended).correlate(message).exists()
         some = sa.select(message.c.id).where(old, ~going).limit(_TOGETHER)
 
         def work(connection: Connection) -> int:
@@ -273,6 +279,10 @@ class Messages:
         while emptied := self.db.transact(work):
             count += emptied
         return count
+
+
+def _before(now: int, ago: timedelta) -> int:
+    return max(now - int(ago.total_seconds()) * SECOND, 0)
 
 
 def id_of(key: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -24,7 +24,9 @@ _STATES: Final[tuple[sa.ColumnElement[str], ...]] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Rush:
-    """A rush order whose job is not done. `since`: when it came in; of one that was carried before, when it changed."""
+    """A rush order whose job is not done. `since`: when it came in; of one that was carried before, when it changed, or when
+    it was first tried again.
+    """
 
     flow: str
     number: str
@@ -45,14 +47,12 @@ def undone(db: Database, flow: str, before: datetime) -> list[Rush]:
 def _of_state(db: Database, flow: str, state: sa.ColumnElement[str], before: datetime) -> list[Rush]:
     job, record = t.job.c, t.record.c
     same = (record.connection == job.connection) & (record.kind == job.kind) & (record.record_id == job.record_id)
-    since = sa.case((job.done == 0, job.created_at), else_=record.updated_at)
+    since = _since()
     query = (
         sa.select(job.number, job.connection, job.kind, job.record_id, job.state, job.reason, since.label("since"))
         .select_from(t.job.join(t.record, same))
         .where(
-            job.state == state,
-            job.rank == RANK["rush"],
-            job.flow == flow,
+            job.id.in_(_some(flow, state)),
             job.error_class != REHEARSED,
             since < to_micros(before),
         )
@@ -70,3 +70,28 @@ def _of_state(db: Database, flow: str, state: sa.ColumnElement[str], before: dat
         )
         for row in db.rows(query)
     ]
+
+
+def _some(flow: str, state: sa.ColumnElement[str]) -> sa.Select[Any]:
+    """Their ids. In the order in which they are due: the index of what waits goes by rank, and a backfill may wait beside."""
+    job = t.job.c
+    mine = (job.state == state) & (job.rank == RANK["rush"]) & (job.flow == flow)
+    return sa.select(job.id).where(mine).order_by(job.due_at).limit(MOST)
+
+
+def _since() -> sa.ColumnElement[int]:
+    """One that was carried is wanted again since its record changed; where that did not, since it was first tried again, or,
+    untried, since it was made due.
+    """
+    job, record, attempt = t.job.c, t.record.c, t.attempt.c
+    its = attempt.job_id == job.id
+    ended = sa.func.coalesce(
+        sa.select(sa.func.max(attempt.ended_at))
+        .where(its, attempt.outcome.in_(("settled", "skipped")))
+        .correlate(t.job)
+        .scalar_subquery(),
+        0,
+    )
+    tried = sa.select(sa.func.min(attempt.started_at)).where(its, attempt.started_at >= ended)
+    again = sa.func.coalesce(tried.correlate(t.job).scalar_subquery(), job.updated_at)
+    return sa.case((job.done == 0, job.created_at), (record.updated_at > ended, record.updated_at), else_=again)

@@ -19,7 +19,7 @@ from core.clock import from_micros, to_micros
 from ledger import stocktables as t
 from ledger.audit import Audit
 from ledger.database import Database
-from ledger.stockalerts import StockAlerts
+from ledger.stockalerts import StockAlerts, plain
 from ledger.thresholds import Thresholds
 
 LISTED: Final = 500
@@ -183,12 +183,6 @@ class Stock:
         told = {name: to_micros(value) if isinstance(value, datetime) else value for name, value in values.items()}
         insert = self.db.insert(t.stock_source).values(connection=connection, **told)
         self.db.execute(insert.on_conflict_do_update(index_elements=["connection"], set_=told))
-
-
-def plain(quantity: Decimal) -> str:
-    """The one notation of a quantity: `5`, not `5.00`."""
-    text = f"{quantity:f}"
-    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
 def _optional(quantity: Decimal | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -90,11 +90,24 @@ class StockAlerts:
 
     # -- following the levels --------------------------------------------------------------------------------------
 
-    def open_of(self, connection: str) -> dict[tuple[str, str], StockAlert]:
-        """Every open alert of a source by warehouse and SKU."""
+    def open_of(
+        self, connection: str, items: Collection[tuple[str, str]] | None = None
+    ) -> dict[tuple[str, str], StockAlert]:
+        """The open alerts of a source by warehouse and SKU: every one, or those of these items."""
         alert = t.stock_alert.c
         query = sa.select(t.stock_alert).where(alert.connection == connection, alert.closed_at.is_(None))
-        return {found.item: found for found in map(_alert, self.db.rows(query))}
+        if items is None:
+            return {found.item: found for found in map(_alert, self.db.rows(query))}
+        places: dict[str, list[str]] = {}
+        for warehouse, sku in items:
+            places.setdefault(warehouse, []).append(sku)
+        found: dict[tuple[str, str], StockAlert] = {}
+        for warehouse, skus in places.items():
+            here = query.where(alert.warehouse == warehouse)
+            for start in range(0, len(skus), TOGETHER):
+                some = here.where(alert.sku.in_(skus[start : start + TOGETHER]))
+                found |= {one.item: one for one in map(_alert, self.db.rows(some))}
+        return found
 
     def open(self, connection: str, lows: Sequence[Low]) -> int:
         """An alert for each item that has none yet. How many there are more."""
@@ -134,7 +147,7 @@ class StockAlerts:
                 alert = t.stock_alert.c
                 values: dict[str, Any] = {"closed_at": self.db.now, "closed_why": why}
                 if quantity is not None:
-                    values["quantity"] = _text(quantity)
+                    values["quantity"] = plain(quantity)
                 mine = sa.update(t.stock_alert).where(alert.id == id, alert.closed_at.is_(None))
                 count += len(one.execute(mine.values(**values).returning(alert.id)).all())
             return count
@@ -221,8 +234,11 @@ class StockAlerts:
     def untold(self, owner: str) -> list[StockAlert]:
         """Open alerts that their owner does not know of, the oldest first; snoozed ones are left out."""
         alert = t.stock_alert.c
-        mine = (alert.owner == owner) & alert.closed_at.is_(None) & alert.told_at.is_(None) & (alert.snooze == "")
-        return [_alert(row) for row in self.db.rows(sa.select(t.stock_alert).where(mine).order_by(alert.id))]
+        # Asked every few seconds. Written so that the index of what is open serves it: the owner's holds all that ever was low.
+        theirs = sa.func.coalesce(alert.owner, "") == owner
+        mine = theirs & alert.closed_at.is_(None) & alert.told_at.is_(None) & (alert.snooze == "")
+        found = [_alert(row) for row in self.db.rows(sa.select(t.stock_alert).where(mine))]
+        return sorted(found, key=lambda one: one.id)
 
     def uncleared(self, owner: str) -> list[StockAlert]:
         """Alerts that their owner was told of, and that are over since, which they were not told."""
@@ -296,16 +312,19 @@ class StockAlerts:
 def _followed(alert: StockAlert, low: Low) -> dict[str, Any]:
     """What changes of an open alert whose item stands like this now (pure)."""
     values: dict[str, Any] = {
-        "quantity": _text(low.quantity),
+        "quantity": plain(low.quantity),
         "name": low.name,
         "owner": low.owner,
-        "minimum": _text(low.minimum),
-        "target": _text(low.target) if low.target is not None else None,
+        "minimum": plain(low.minimum),
+        "target": plain(low.target) if low.target is not None else None,
     }
     if low.owner != alert.owner:
         values["told_at"] = None
-    if alert.snooze == "delivery" and alert.snoozed_below is not None and low.quantity > alert.snoozed_below:
-        values |= {"snooze": "", "snoozed_below": None, "snoozed_by": "", "told_at": None}
+    if alert.snooze == "delivery" and alert.snoozed_below is not None:
+        if low.quantity > alert.snoozed_below:
+            values |= {"snooze": "", "snoozed_below": None, "snoozed_by": "", "told_at": None}
+        else:  # what is sold meanwhile does not make a delivery any smaller
+            values["snoozed_below"] = plain(low.quantity)
     return values
 
 
@@ -313,8 +332,10 @@ def _subject(row: Row[Any]) -> str:
     return f"stock/{row.connection}/{row.warehouse}/{row.sku}"[:300]
 
 
-def _text(quantity: Decimal) -> str:
-    return f"{quantity:f}"
+def plain(quantity: Decimal) -> str:
+    """The one notation of a quantity: `5`, not `5.00`."""
+    text = f"{quantity:f}"
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
 def _new(connection: str, low: Low, now: int) -> dict[str, Any]:
@@ -324,10 +345,10 @@ def _new(connection: str, low: Low, now: int) -> dict[str, Any]:
         "sku": low.sku,
         "name": low.name,
         "owner": low.owner,
-        "minimum": _text(low.minimum),
-        "target": _text(low.target) if low.target is not None else None,
-        "quantity_then": _text(low.quantity),
-        "quantity": _text(low.quantity),
+        "minimum": plain(low.minimum),
+        "target": plain(low.target) if low.target is not None else None,
+        "quantity_then": plain(low.quantity),
+        "quantity": plain(low.quantity),
         "opened_at": now,
     }
 

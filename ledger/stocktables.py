@@ -80,7 +80,7 @@ stock_alert = Table(
     Column("closed_at", Micros),
     Column("closed_why", String(16), nullable=False, server_default=""),
     Column("cleared", Boolean, nullable=False, server_default=text("false")),
-    # "" none, "date" until then, "delivery" until there is more than `snoozed_below`.
+    # "" none, "date" until then, "delivery" until there is more than `snoozed_below`, the least there was since.
     Column("snooze", String(12), nullable=False, server_default=""),
     Column("snoozed_until", Micros),
     Column("snoozed_below", Text),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -45,6 +46,11 @@ class Thresholds:
     def __init__(self, db: Database, audit: Audit) -> None:
         self.db = db
         self.audit = audit
+        row = t.stock_threshold.c
+        self._said = (row.scope, row.subject, row.warehouse, row.owner, row.minimum, row.target)
+        among = "subject IN (SELECT value FROM json_each(:skus))" if db.is_sqlite else "subject = ANY(:skus)"
+        this = (row.connection == sa.bindparam("connection")) & (row.scope == "product")
+        self._near = sa.select(*self._said).where(this, sa.text(among))
 
     def all(self, connection: str) -> list[Threshold]:
         """All of a source: warehouses, articles by number, groups."""
@@ -53,16 +59,32 @@ class Thresholds:
         query = query.order_by(sa.desc(row.scope), row.subject, row.warehouse)
         return [_threshold(found) for found in self.db.rows(query)]
 
-    def each(self, connection: str, size: int = 2_000) -> Iterator[Threshold]:
-        """All of a source in no order, without who set them: there may be a hundred thousand."""
+    def found(self, connection: str, *, text: str = "", limit: int = 100) -> tuple[list[Threshold], int]:
+        """The first of those with this text in them, in the order of `all`; how many there are."""
         row = t.stock_threshold.c
-        columns = (row.id, row.scope, row.subject, row.warehouse, row.owner, row.minimum, row.target)
-        query = sa.select(*columns).where(row.connection == connection, row.id > sa.bindparam("after"))
-        query, after = query.order_by(row.id).limit(size), 0
-        while rows := self.db.rows(query, {"after": after}):
-            after = rows[-1].id
-            for _, scope, subject, warehouse, owner, minimum, target in rows:
-                yield Threshold(scope, subject, warehouse, owner, _number(minimum), _number(target))
+        which = row.connection == connection
+        if text:
+            which &= sa.or_(*(one.icontains(text, autoescape=True) for one in (row.subject, row.warehouse, row.owner)))
+        query = sa.select(t.stock_threshold).where(which).order_by(sa.desc(row.scope), row.subject, row.warehouse)
+        count = self.db.rows(sa.select(sa.func.count()).select_from(t.stock_threshold).where(which))[0][0]
+        return [_threshold(one) for one in self.db.rows(query.limit(limit))], int(count)
+
+    def listed(self, connection: str, *, after: int = 0, limit: int = 100) -> list[Threshold]:
+        """As they were first set, from behind this one."""
+        row = t.stock_threshold.c
+        query = sa.select(t.stock_threshold).where(row.connection == connection, row.id > after)
+        return [_threshold(one) for one in self.db.rows(query.order_by(row.id).limit(limit))]
+
+    def wide(self, connection: str) -> list[Threshold]:
+        """Those of groups and warehouses, without who set them."""
+        row = t.stock_threshold.c
+        query = sa.select(*self._said).where(row.connection == connection, row.scope.in_(("group", "warehouse")))
+        return [_bare(found) for found in self.db.rows(query)]
+
+    def of_products(self, connection: str, skus: Sequence[str]) -> list[Threshold]:
+        """Those of these articles, without who set them: there may be a hundred thousand, and few articles change in a minute."""
+        asked = {"connection": connection, "skus": json.dumps(skus) if self.db.is_sqlite else list(skus)}
+        return [_bare(found) for found in self.db.rows(self._near, asked)] if skus else []
 
     def get(self, connection: str, scope: Scope, subject: str, warehouse: str = "") -> Threshold | None:
         """One of them."""
@@ -126,6 +148,11 @@ class Thresholds:
         insert = self.db.insert(t.stock_source).values(connection=connection, revision=1)
         more = {"revision": t.stock_source.c.revision + 1}
         one.execute(insert.on_conflict_do_update(index_elements=["connection"], set_=more))
+
+
+def _bare(row: Row[Any]) -> Threshold:
+    scope, subject, warehouse, owner, minimum, target = tuple(row)
+    return Threshold(scope, subject, warehouse, owner, _number(minimum), _number(target))
 
 
 def _number(text: str | None) -> Decimal | None:

@@ -71,17 +71,19 @@ def promise_of(
 ) -> Promise | None:
     """The promise of an order; None: there is none. `promised_on`: the store's own day."""
     own = settings or USUAL
-    if promised_on is not None:
-        return _promise(own, promised_on, "store")
     counted = placed_at if own.counts_from == "placed" else paid_at
+    if promised_on is not None:
+        local = (counted or placed_at).astimezone(ZoneInfo(own.zone))
+        return _promise(own, promised_on, "store", _counted(own, local, 0, own.cutoff))
     if counted is None:
         return None
     local = counted.astimezone(ZoneInfo(own.zone))
     rule = next((one for one in own.rule if _fits(one, method, WEEKDAYS[local.weekday()], rush=rush)), None)
     if rule is None:
         return None
-    on = _counted(own, local, rule)
-    return _promise(own, on, "rule") if on is not None else None
+    cutoff = rule.cutoff or own.cutoff
+    on = _counted(own, local, rule.days, cutoff)
+    return _promise(own, on, "rule", _counted(own, local, 0, cutoff)) if on is not None else None
 
 
 def standing(
@@ -115,20 +117,22 @@ def _fits(rule: PromiseRule, method: str, weekday: str, *, rush: bool) -> bool:
     )
 
 
-def _counted(settings: PromiseSettings, local: datetime, rule: PromiseRule) -> date | None:
+def _counted(settings: PromiseSettings, local: datetime, days: int, cutoff: time | None) -> date | None:
     """`days` workdays after the one on which it counts as placed."""
-    cutoff = rule.cutoff or settings.cutoff
     late = cutoff is not None and local.time() >= cutoff
     first = local.date() + timedelta(days=1) if late else local.date()
     for number, day in enumerate(_workdays(settings, first)):
-        if number == rule.days:
+        if number == days:
             return day
     return None
 
 
-def _promise(settings: PromiseSettings, on: date, source: Source) -> Promise:
+def _promise(settings: PromiseSettings, on: date, source: Source, first: date | None) -> Promise:
+    """`first`: the workday on which it counts as placed. Before its end nobody can have sent it: a promise for that very day is
+    at risk when it is over, not at the moment it is made.
+    """
     due = _end_of(settings, on)
-    before = _before(settings, on, settings.margin)
+    before = max(_before(settings, on, settings.margin), first or date.min)
     return Promise(on, source, min(_end_of(settings, before), due), due)
 
 

@@ -51,7 +51,7 @@ def shown(value: object) -> str:
 
 def clean(text: str) -> str:
     """Text without characters that are none."""
-    return _NOT_TEXT.sub("", text) if _NOT_TEXT.search(text) else text
+    return text if text.isprintable() else _NOT_TEXT.sub("", text)
 
 
 def given(raw: Raw, name: str) -> bool:

@@ -40,6 +40,13 @@ def less_refunds(order: SalesOrder, refunds: Sequence[Refund]) -> SalesOrder:
     )
 
 
+def as_sold(order: SalesOrder) -> SalesOrder:
+    """The order before anything was taken off it. The header's taxes are left out: each line has its own."""
+    back = sum((line.net + line.tax for line in order.lines if line.kind is LineKind.REFUND), ZERO)
+    sold = tuple(line for line in order.lines if line.kind is not LineKind.REFUND)
+    return order.model_copy(update={"lines": sold, "total": order.total - back, "tax_totals": ()})
+
+
 def taken_off(order: SalesOrder) -> frozenset[str]:
     """The ids of the refunds that stand on the order's lines."""
     known = {refund.id for refund in order.refunds}

@@ -63,10 +63,20 @@ class Rules:
     """
 
     def __init__(self, limits: Iterable[Limit], usual: Usual) -> None:
-        self._limits = {(limit.scope, limit.subject, limit.warehouse): limit for limit in limits}
+        self._limits: dict[tuple[str, str, str], Limit] = {}
+        self._near: dict[tuple[str, str], Limit] = {}
+        for limit in limits:
+            if limit.scope == "product":
+                self._near[limit.subject, limit.warehouse] = limit
+            else:
+                self._limits[limit.scope, limit.subject, limit.warehouse] = limit
         self._usual = usual
         self._wide: dict[tuple[str, str], list[Limit]] = {}
         self._patterns = [(name, pattern) for name, every in (usual.groups or {}).items() for pattern in every]
+
+    def turn_to(self, limits: Iterable[Limit]) -> None:
+        """The articles that are asked for from now on have these limits; those of others are forgotten."""
+        self._near = {(limit.subject, limit.warehouse): limit for limit in limits}
 
     def group_of(self, sku: str, group: str) -> str:
         """The source's group, else the first whose pattern fits; "": none."""
@@ -75,7 +85,7 @@ class Rules:
     def of(self, warehouse: str, sku: str, group: str, own: Decimal | None) -> Rule | None:
         """What holds for an item, whose source has `own` as its minimum; None: no threshold at all."""
         group = self.group_of(sku, group)
-        near = self._found(("product", sku, warehouse), ("product", sku, ""))
+        near = [self._near[name] for name in ((sku, warehouse), (sku, "")) if name in self._near] if self._near else []
         wide = self._wide.get((group, warehouse))
         if wide is None:
             wide = self._wide[group, warehouse] = self._wider(group, warehouse)

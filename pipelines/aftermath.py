@@ -21,7 +21,8 @@ _CREDIT: Final = "credit:"
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """`invoiced`: ids of refunds that the invoice was made with. `credits`: ids of refunds whose credit notes were begun.
+    """`invoiced`: marks (pipelines.crediting.mark) of refunds that the invoice was made with. `credits`: marks of refunds whose
+    credit notes were begun.
     `was`: the invoice's word before it was cancelled. `times`: how many cancellations were taken back.
     """
 

@@ -15,8 +15,8 @@ from core.settings import CancelWord
 from ledger.links import Link
 from mapping.canonical import LineKind, OrderLine, OrderStatus, SalesOrder
 from mapping.canonical.totals import rounding_unit
-from mapping.refunds import PREFIX, less_refunds, reversal, taken_off
-from pipelines import aftermath, crediting
+from mapping.refunds import PREFIX, as_sold, less_refunds, reversal
+from pipelines import aftermath, crediting, invoices
 from pipelines.aftermath import Action, Aftermath
 from pipelines.run import Run
 
@@ -66,8 +66,9 @@ def follow(run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref, action:
 def _action(run: Run, order: SalesOrder, words: OrderRefs, link: Link) -> Action:
     """By the strictest policy of what happened already."""
     policy = run.flow.cancel
+    invoices.settle(run, order)
     late = {"invoiced": policy.invoiced} if _invoiced(run, order) else {}
-    late |= {"shipped": policy.shipped} if _shipped(run, order) else {}
+    late |= {"shipped": policy.shipped} if _shipped(run, order, link) else {}
     wanted = next((word for word in _STRICTEST if word in late.values()), None)
     if wanted is None:
         return "plain"
@@ -82,19 +83,22 @@ def _action(run: Run, order: SalesOrder, words: OrderRefs, link: Link) -> Action
 def _invoiced(run: Run, order: SalesOrder) -> bool:
     """Whether an invoice stands, whoever wrote it."""
     known = run.ledger.invoices.of_order(run.flow.name, str(order.key))
-    standing = [one for one in known if not one.credit and one.state not in {"cancelled", "draft"}]
+    standing = [one for one in known if not one.credit and one.state not in {"cancelled", "deleted", "draft"}]
     link = crediting.invoice_of(run, order)
     unknown = link is not None and link.remote_id not in {one.remote_id for one in known}
     return bool(standing) or unknown
 
 
-def _shipped(run: Run, order: SalesOrder) -> bool:
+def _shipped(run: Run, order: SalesOrder, link: Link) -> bool:
     """Whether goods have left, as the store tells now or told before it called the order off, or as the CRM says."""
     before = run.ledger.orders.get(run.flow.name, str(order.key))
     told = order.shipped_at or order.delivered_at or order.tracking
-    if told or before is None:
-        return bool(told)
+    if told:
+        return True
     words = {*run.flow.delivered, *run.flow.shipped}
+    if before is None:  # it was carried over before anybody kept how far orders have come
+        there = run.crm.order_total(Ref(link.remote_id, link.remote_number))
+        return there is not None and there[1] in words
     return bool(before.shipped_at or before.delivered_at) or before.crm_status in words
 
 
@@ -113,20 +117,26 @@ def _held(run: Run, order: SalesOrder, link: Link, why: list[str]) -> Held:
 
 
 def _cancel_invoice(run: Run, order: SalesOrder, crm: Crediting, known: Aftermath, invoice: Link) -> None:
-    """The CRM gives back the stock that it took by itself. What the invoice was called before is remembered."""
+    """The CRM gives back the stock that it took by itself. What the invoice was called before is remembered. One that people
+    have cancelled or deleted is theirs.
+    """
     cancelled = crm.bill_word("cancelled")
-    if invoice.payload_hash != crediting.CANCELLED and not known.was:
+    if invoice.payload_hash == crediting.CANCELLED:
+        return
+    if not known.was:
         there = crm.issued(Ref(invoice.remote_id, invoice.remote_number))
-        if there is not None and there.status != cancelled:
-            aftermath.keep(run, str(order.key), replace(aftermath.of(run, str(order.key)), was=there.status))
+        if there is None or there.status == cancelled:
+            return
+        was = there.status or crm.invoice_word(order)
+        aftermath.keep(run, str(order.key), replace(aftermath.of(run, str(order.key)), was=was))
     crediting.set_status(run, crm, invoice, crediting.CANCELLED, cancelled)
 
 
 def _credit_rest(
     run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref, crm: Crediting, known: Aftermath, invoice: Link
 ) -> None:
-    """A note over what is left of the invoice. Where the order is another sum by now than what is left of it, the note is over
-    that sum alone: line by line it would take back what was never invoiced.
+    """A note over what is left of the invoice after its refunds, whose own notes are made first. Where the order is another sum
+    by now than what is left of it, the note is over that sum alone: line by line it would take back what was never invoiced.
     """
     place = _place(known)
     note = run.ledger.links.get(run.flow.target, crediting.KIND, f"{order.key}/{place}")
@@ -135,15 +145,22 @@ def _credit_rest(
     there = crm.issued(Ref(invoice.remote_id, invoice.remote_number))
     if there is None or there.status == crm.bill_word("cancelled"):
         return
+    if note is None or note.state == "intended":  # else it may be there already, over a rest without later refunds
+        crediting.refunded(run, order, refs, order_ref, crediting.later(order, known))
+        known = aftermath.of(run, str(order.key))
     rest = (there.total - crediting.sum_of(run, order, crm)).quantize(rounding_unit(order))
     if rest > 0:
         reason = f"Order {order.number} was cancelled"
-        crediting.ensure(run, crm, order, refs, order_ref, crediting.Note(place, _rest(order, rest), reason))
+        crediting.ensure(run, crm, order, refs, order_ref, crediting.Note(place, _rest(order, known, rest), reason))
 
 
-def _rest(order: SalesOrder, rest: Decimal) -> tuple[OrderLine, ...]:
-    """Lines that come to `rest`, negative: those of the order, with or without its refunds, where that is what is left."""
-    for left in (order, *(() if taken_off(order) else (less_refunds(order, order.refunds),))):
+def _rest(order: SalesOrder, known: Aftermath, rest: Decimal) -> tuple[OrderLine, ...]:
+    """Lines that come to `rest`, negative: those of the order less the refunds that were taken off the invoice or have notes,
+    less all of them, or less none, where that is what is left.
+    """
+    sold = as_sold(order)
+    told = [one for one in order.refunds if crediting.mark(one) in known.invoiced | known.credits]
+    for left in (less_refunds(sold, off) for off in (told, order.refunds, ())):
         if left.total == rest:
             return reversal(left)
     name = f"Cancelled: what is left of the invoice, {show(rest, order.currency)}"
@@ -158,8 +175,8 @@ def _place(known: Aftermath) -> str:
 def _take_back(run: Run, order: SalesOrder, crm: Crediting, known: Aftermath) -> None:
     """The store wants the order after all."""
     invoice = crediting.invoice_of(run, order)
-    if known.action == "cancel" and invoice is not None:
-        crediting.set_status(run, crm, invoice, crediting.INVOICED, known.was or crm.invoice_word(order))
+    if known.action == "cancel" and known.was and invoice is not None:
+        crediting.set_status(run, crm, invoice, crediting.INVOICED, known.was)
     if known.action == "credit":
         crediting.cancel(run, crm, order, _place(known))
     aftermath.keep(run, str(order.key), replace(known, action="", was="", times=known.times + 1))

@@ -33,7 +33,7 @@ INVOICED: Final = "once"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One credit note. `place`: what it is for, `refund/15` or `cancelled/1`; `lines` are negative."""
+    """One credit note. `place`: what it is for, `refund/15=3.5` or `cancelled/1`; `lines` are negative."""
 
     place: str
     lines: Sequence[OrderLine]
@@ -43,10 +43,23 @@ class Note:
 
 def invoiced(run: Run, order: SalesOrder) -> None:
     """Called just before the order's invoice is made: the refunds that are taken off it already need no credit notes."""
-    off = taken_off(order)
     known = aftermath.of(run, str(order.key))
-    if not off <= known.invoiced:
-        aftermath.keep(run, str(order.key), replace(known, invoiced=known.invoiced | off))
+    # None is there yet: whatever was noted before an earlier try does not count any more.
+    off = taken_off(order)
+    marks = frozenset(mark(refund) for refund in order.refunds if refund.id in off)
+    if marks != known.invoiced:
+        aftermath.keep(run, str(order.key), replace(known, invoiced=marks))
+
+
+def mark(refund: Refund) -> str:
+    """What a refund is known by: of another amount it is another one, though it may have the same id."""
+    return f"{refund.id}={refund.amount.normalize():f}"
+
+
+def later(order: SalesOrder, known: Aftermath) -> list[Refund]:
+    """The refunds that the invoice was not made with."""
+    counted = {one.rpartition("=")[0] for one in known.invoiced}
+    return [one for one in order.refunds if one.amount and one.id not in counted]
 
 
 def invoice_of(run: Run, order: SalesOrder) -> Link | None:
@@ -59,33 +72,59 @@ def follow(run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> None
     """A note for each refund of what was invoiced, none for what the store took back, nor for what goes back of an order
     whose whole invoice is taken back.
     """
-    crm, known = aftermath.crediting(run), aftermath.of(run, str(order.key))
-    if crm is None or run.flow.refunds.invoice != "credit" or invoice_of(run, order) is None:
-        return
-    wanted = [one for one in order.refunds if one.amount and one.id not in known.invoiced]
+    known = aftermath.of(run, str(order.key))
+    if known.action == "credit":
+        return  # once all that was left of the invoice went back, nothing of it comes again before the order does
+    wanted = later(order, known)
     if known.action:
-        # The whole invoice is taken back: by its word, or by a note of its own over all that was left of it.
-        wanted = [one for one in wanted if one.id in known.credits and known.action != "cancel"]
+        wanted = [one for one in wanted if mark(one) in known.credits and known.action != "cancel"]
+    refunded(run, order, refs, order_ref, wanted)
+
+
+def refunded(run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref, wanted: Sequence[Refund]) -> None:
+    """A note for each of these refunds and for no other one, as far as the flow wants notes and the invoice stands."""
+    crm, known = aftermath.crediting(run), aftermath.of(run, str(order.key))
+    invoice = invoice_of(run, order)
+    if crm is None or run.flow.refunds.invoice != "credit" or invoice is None:
+        return
+    if invented := invoice.created_at is None:  # a rehearsal has just made it: nothing was noted with it
+        off = taken_off(order)
+        wanted = [one for one in wanted if one.id not in off]
     _warn_of_lost(run, order, known)
-    new = {refund.id for refund in wanted} - known.credits
+    new = {mark(refund) for refund in wanted} - known.credits
+    if new and not invented and not _stands(crm, invoice):
+        run.warn(
+            f"{invoice.remote_number or invoice.remote_id} was cancelled or deleted in {run.flow.target}: the refund "
+            f"{', '.join(sorted(one.id for one in wanted if mark(one) in new))} gets no credit note. "
+            "What to do: nothing if that was meant; else set it back there.",
+            "invoice taken back",
+        )
+        wanted, new = [one for one in wanted if mark(one) not in new], set()
     if new:
         known = aftermath.keep(run, str(order.key), replace(known, credits=known.credits | new))
     for refund in wanted:
         lines = _lines(order, refund)
         day = refund.created.date() if refund.created is not None else None
         reason = f"Refund {refund.id}" + (f": {refund.reason}" if refund.reason else "")
-        ensure(run, crm, order, refs, order_ref, Note(_place(refund.id), lines, reason, day))
-    for id in sorted(known.credits - {refund.id for refund in wanted}):
-        cancel(run, crm, order, _place(id))
+        ensure(run, crm, order, refs, order_ref, Note(_place(mark(refund)), lines, reason, day))
+    for one in sorted(known.credits - {mark(refund) for refund in wanted}):
+        cancel(run, crm, order, _place(one))
+
+
+def _stands(crm: Crediting, invoice: Link) -> bool:
+    """Whether people have left the invoice as it was."""
+    there = crm.issued(Ref(invoice.remote_id, invoice.remote_number))
+    return there is not None and there.status != crm.bill_word("cancelled")
 
 
 def _warn_of_lost(run: Run, order: SalesOrder, known: Aftermath) -> None:
     """An invoice is never made more than it was."""
-    if lost := sorted(known.invoiced - {refund.id for refund in order.refunds}):
+    if lost := sorted(known.invoiced - {mark(refund) for refund in order.refunds}):
         link = invoice_of(run, order)
         name = (link.remote_number or link.remote_id) if link is not None else "its invoice"
         run.warn(
-            f"The store has taken back the refund {', '.join(lost)}, which {name} was made with: it is less than the order. "
+            f"The store has taken back or changed the refund {', '.join(one.rpartition('=')[0] for one in lost)}, which {name} "
+            "was made with: it is another sum than the order. "
             f"What to do: cancel {name} in {run.flow.target} and write another one, or invoice the difference.",
             "invoice too low",
         )
@@ -96,8 +135,8 @@ def _lines(order: SalesOrder, refund: Refund) -> tuple[OrderLine, ...]:
     return lines_of(order if refund.id in taken_off(order) else less_refunds(order, [refund]), refund.id)
 
 
-def _place(refund_id: str) -> str:
-    return f"refund/{refund_id}"
+def _place(marked: str) -> str:
+    return f"refund/{marked}"
 
 
 # -- one note ----------------------------------------------------------------------------------------------------------
@@ -133,7 +172,8 @@ def ensure(run: Run, crm: Crediting, order: SalesOrder, refs: OrderRefs, order_r
     if run.rehearsed:
         return
     shown = {one.remote_id: one for one in run.ledger.invoices.of_order(run.flow.name, str(order.key))}
-    if made.ref.id not in shown:
+    known = shown.get(made.ref.id)
+    if known is None or known.origin != "ours":
         run.ledger.invoices.made(_state(run, credit, made.ref, word, note))
     elif made.changed:
         _told(run, crm, made.ref, word)
@@ -199,8 +239,8 @@ def _told(run: Run, crm: Crediting, ref: Ref, word: str) -> None:
 def sum_of(run: Run, order: SalesOrder, crm: Crediting) -> Decimal:
     """What the notes of this order take back, positive, as the CRM has them."""
     total = Decimal(0)
-    for id in sorted(aftermath.of(run, str(order.key)).credits):
-        link = run.ledger.links.get(run.flow.target, KIND, _key(order, _place(id)))
+    for marked in sorted(aftermath.of(run, str(order.key)).credits):
+        link = run.ledger.links.get(run.flow.target, KIND, _key(order, _place(marked)))
         if link is None or not link.linked or link.payload_hash == CANCELLED:
             continue
         there = crm.issued(Ref(link.remote_id, link.remote_number))

@@ -90,9 +90,7 @@ def _invoices(context: Context, name: str, rows: Sequence[CrmRow]) -> int:
             due=row.due,
             order_id=row.order_id,
         )
-        news = ledger.invoices.crm_says(name, seen, seen_at=ledger.clock.now())
-        ledger.crm_news.want(one for one in news if one[1])
-        count += len(news)
+        count += len(ledger.invoices.crm_says(name, seen, seen_at=ledger.clock.now()))
     return count
 
 
@@ -102,9 +100,7 @@ def _gone(context: Context, name: str, kind: ChangeKind, missing: Sequence[str])
         if kind == "order":
             count += ledger.crm_news.order_gone(name, id)
             continue
-        had = ledger.invoices.crm_gone(name, id)
-        ledger.crm_news.want(one for one in had if one[1])
-        count += len(had)
+        count += len(ledger.invoices.crm_gone(name, id))
     return count
 
 

@@ -15,6 +15,8 @@ from typing import Final
 import structlog
 
 from core.errors import RetryLater
+from ledger.inbox import RANK
+from ledger.jobs import Claim
 from pipelines import schedules
 from pipelines.context import Context
 from pipelines.leases import Leases
@@ -25,6 +27,8 @@ from pipelines.schedules import Scheduled
 log = structlog.get_logger(__name__)
 
 POKE_WAIT: Final = 5.0
+RUSH_IN_A_ROW: Final = 4
+"""Rush orders after which one that is live has its turn."""
 UNHEARD: Final = 5
 """Rounds of the ticker with due jobs and nothing running here, after which nobody waits for the broker any more."""
 EXIT_WATCHDOG: Final = 70
@@ -64,6 +68,7 @@ class Engine:
         # Renewed while a schedule runs; what a killed process left is started anew after it, like its jobs.
         self._schedule_lease = max(context.ledger.jobs.lease, 5 * tick)
         self._unheard = 0
+        self._rushed = 0
         self._ticked_at = time.monotonic()
         self._lag = 0.0
         self._name = context.ledger.process
@@ -130,8 +135,7 @@ class Engine:
         """Claim and run one job. What is not live never takes more than half of the threads: it may wait long for calls."""
         slow = self._slow_lane.acquire(blocking=False)
         try:
-            name = f"{self._name}/{threading.get_ident()}"
-            claim = self.context.ledger.jobs.claim(name, max_rank=2 if slow else 0)
+            claim = self._claim(2 if slow else 0)
             if claim is None:
                 return False
             if slow and claim.urgent:
@@ -144,6 +148,19 @@ class Engine:
         finally:
             if slow:
                 self._slow_lane.release()
+
+    def _claim(self, max_rank: int) -> Claim | None:
+        """Rush orders first; but after some of them in a row an order that only waits has its turn, so that a shop for which
+        everything is urgent does not keep the others waiting for ever.
+        """
+        jobs, name, claim = self.context.ledger.jobs, f"{self._name}/{threading.get_ident()}", None
+        if self._rushed >= RUSH_IN_A_ROW:
+            self._rushed = 0
+            claim = jobs.claim(name, min_rank=RANK["live"], max_rank=RANK["live"])
+        claim = claim or jobs.claim(name, max_rank=max_rank)
+        if claim is not None:
+            self._rushed = self._rushed + 1 if claim.queue == "rush" else 0
+        return claim
 
     def _quarantine(self) -> None:
         """Jobs that were running when a worker died run again with nothing beside them in this process."""

@@ -23,7 +23,7 @@ from ledger.jobs import Outcome
 from ledger.links import Link
 from mapping.canonical import ErpInvoice, SalesOrder
 from mapping.erpinvoices import billed, fits, named
-from pipelines import adopted, customers, invoices, orders, products
+from pipelines import adopted, crediting, customers, invoices, orders, products
 from pipelines.run import Ensured, Run
 from pipelines.standing import UNTIL_LIVE
 
@@ -222,6 +222,8 @@ def _goes_over(run: Run, invoice: ErpInvoice, found: Found) -> bool:
     known = run.ledger.links.get(run.flow.target, KIND, str(invoice.key))
     if known is not None and (known.linked or known.state == "sent"):
         return True
+    if not invoice.credit and crediting.invoice_of(run, found.order) is not None:
+        return False  # the order was invoiced by us, before the flow left that to the ERP
     begun = run.ledger.flows.get(run.flow.name).start
     old = begun is not None and found.order.placed_at < begun
     issued = bool(invoice.number) and invoice.status not in {"draft", "cancelled"}

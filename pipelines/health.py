@@ -33,6 +33,8 @@ class Health:
 
     def failed(self, connection: str, error: RetryLater) -> float:
         """A fault that is the connection's. Seconds until the next try."""
+        with self._lock:
+            self._looked_at.pop(connection, None)  # the first success after it counts at once
         before = self._states.get(connection)
         if before is not None and before.blocked_for > 0:
             return before.blocked_for  # another thread met the same fault: one outage, one count

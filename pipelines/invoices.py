@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from connectors.roles import Invoicing, OrderRefs, Written
+from connectors.roles import Invoicing, OrderRefs, Ref, Written
 from core.keys import external_id
 from ledger.invoices import KIND, InvoiceState, State
 from ledger.links import Link
@@ -16,12 +16,16 @@ from ledger.orderstates import OrderState
 from ledger.runs import marked
 from mapping.canonical import OrderStatus, PaymentStatus, SalesOrder
 from mapping.erpinvoices import named
-from pipelines import crediting, life
+from pipelines import aftermath, crediting, life
 from pipelines.run import Ensured, Run
 
 _NEVER_INVOICED: Final = frozenset(
     {OrderStatus.DRAFT, OrderStatus.FAILED, OrderStatus.CANCELLED, OrderStatus.REFUNDED, OrderStatus.DELETED}
 )
+
+
+_NOT_OURS: Final = frozenset({"never", "from_erp"})
+"""Policies by which we make none."""
 
 
 def wanted(policy: str, order: SalesOrder, *, delivered: bool = False) -> bool:
@@ -43,10 +47,12 @@ def ensure(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured, s
     _wake_bills(run, order, sales_order)
     delivered = life.delivered(run.flow, order, state.crm_status)
     if not wanted(run.flow.invoices, order, delivered=delivered) or _silent(run):
+        if run.flow.invoices not in _NOT_OURS and not sales_order.created:
+            settle(run, order)
         return None
     key = str(order.key)
     known = run.ledger.links.get(run.flow.target, KIND, key)
-    if known is not None and known.linked:
+    if known is not None and known.linked and known.payload_hash:
         _show(run, order, known)
         return None
     own = replace(refs, external_id=external_id(order.key.connection, KIND, order.key.id))
@@ -57,16 +63,45 @@ def ensure(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured, s
         # An order that was created a moment ago, in this very attempt, cannot have an invoice yet.
         find=lambda: () if sales_order.created else run.crm.find_invoice(own.external_id),
         create=lambda: _create(run, order, own, sales_order),
+        # Nobody saw the end of its creation: a crash came between, or a line was lost twice.
+        update=lambda ref: _mended(run, order, own, sales_order, ref),
         known=known,
     )
     _note(run, order, made)
     return made
 
 
+def settle(run: Run, order: SalesOrder) -> None:
+    """An invoice whose creation is in doubt is looked for, also where none is wanted any more: one that was made counts."""
+    key = str(order.key)
+    known = run.ledger.links.get(run.flow.target, KIND, key)
+    if known is None or known.state != "sent":
+        return
+    run.intend(KIND, [key])  # nobody looks before the hold is over
+    found = run.crm.find_invoice(external_id(order.key.connection, KIND, order.key.id))
+    if found:
+        run.ensure(KIND, key, payload_hash="", find=lambda: found, create=lambda: Written(found[0]))
+        link = run.ledger.links.get(run.flow.target, KIND, key)
+        if link is not None and link.linked:
+            _show(run, order, link)
+
+
 def _create(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured) -> Written:
     """Less what has been refunded so far; what is refunded from now on gets credit notes."""
     crediting.invoiced(run, order)
     return run.crm.create_invoice(order, refs, sales_order.ref)
+
+
+def _mended(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured, ref: Ref) -> Written:
+    """Make it whole as the order is now, unless credit notes rest upon what it was."""
+    crm = aftermath.crediting(run)
+    if crm is None or aftermath.of(run, str(order.key)).credits:
+        return Written(ref)
+    stamp = run.crm.record_stamp("invoice", ref.id)
+    if stamp is not None and stamp.ours is False:
+        return Written(ref)  # people have taken it on from there
+    crediting.invoiced(run, order)
+    return crm.mend_invoice(ref, order, refs, sales_order.ref)
 
 
 def _note(run: Run, order: SalesOrder, made: Ensured) -> None:

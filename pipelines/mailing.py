@@ -21,6 +21,8 @@ from pipelines.standing import UNTIL_LIVE
 
 KEPT: Final = timedelta(days=90)
 """How long text, address and attachments of a letter stay in the ledger."""
+KEPT_HELD: Final = timedelta(days=365)
+"""And of one that is held, for somebody to decide."""
 FORGET_EVERY: Final = 86_400.0
 GIVE_UP: Final = timedelta(days=3)
 """How long a server may go on answering "not now" for one recipient."""
@@ -50,7 +52,7 @@ class MailRun(Attempt):
 
 def forget(context: Context) -> int:
     """Empty what was written long ago. At how many letters."""
-    return context.ledger.messages.forget(KEPT)
+    return context.ledger.messages.forget(KEPT, held=KEPT_HELD)
 
 
 def carry(run: MailRun) -> Outcome:
@@ -66,17 +68,28 @@ def carry(run: MailRun) -> Outcome:
             number=_number(run.message),
         )
     if not run.message.sent:
+        _require_text(run.message)
         early = run.message.not_before
         if early is not None and (left := (early - run.ledger.clock.now()).total_seconds()) > 0:
             said = "It waits for its time of day. What to do: nothing."
             return Outcome("retry", said, seconds=left, burns=False, number=_number(run.message))
         _send(run)
     _note(run)
-    return Outcome("settled", f"Sent to {run.message.to or run.message.via}.", number=_number(run.message))
+    return Outcome("settled", "Sent.", number=_number(run.message))
 
 
 def _number(message: MessageView) -> str:
     return in_one_line(message.subject)[:120]
+
+
+def _require_text(message: MessageView) -> None:
+    """Its address went with its text: whom the connection itself names is not whom it was for."""
+    if message.emptied:
+        raise Held(
+            "This letter was not sent in time, and what stood in it was forgotten. What to do: skip this job; if it still "
+            "matters, reach them another way.",
+            error_class="missing reference",
+        )
 
 
 # -- sending -----------------------------------------------------------------------------------------------------------
@@ -90,9 +103,10 @@ def _send(run: MailRun) -> None:
     letter = Letter(
         message.id, message.to, message.subject, message.text, message.name, message.language, attachments=attachments
     )
-    run.ledger.messages.sending(run.claim)
+    to = run.ledger.messages.sending(run.claim)
+    run.message = message = replace(message, to=to)
     try:
-        messenger.deliver(letter)
+        messenger.deliver(replace(letter, to=to))
     except Ambiguous as error:
         run.ledger.messages.became(run.claim, "doubtful")
         raise _may_have_been_sent(run, error.detail) from error
@@ -164,7 +178,7 @@ def _patient(run: MailRun, error: RetryLater) -> RetryLater | Held:
 def _note(run: MailRun) -> None:
     """The copy on the customer's account. The letter is sent, whatever becomes of this."""
     message = run.message
-    if not (message.crm and message.account):
+    if message.emptied or not (message.crm and message.account):
         return
     crm, owner = run.crm, _owner(run)
     if not isinstance(crm, Noting):

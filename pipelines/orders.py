@@ -44,7 +44,8 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
     order = refunds.applied(run, order)
     link = run.ledger.links.get(run.flow.target, KIND, str(order.key))
     if link is None or not link.linked:
-        _import_rules(run, order)
+        if not _made_already(run, order, link):
+            _import_rules(run, order)
         start.require(run, order, link)
     elif link.origin == adopted.ORIGIN:
         return adopted.sync(run, order, link, lambda: _update_words(run, order, link))
@@ -102,7 +103,7 @@ def _update_words(run: Run, order: SalesOrder, link: Link) -> Ensured:
 def deleted(run: Run) -> Outcome:
     """The store has deleted the order: it is called off, as it was known last."""
     link = run.ledger.links.get(run.flow.target, KIND, str(run.claim.key))
-    if link is None or not link.linked:
+    if link is None or not (link.linked or link.state == "sent"):
         raise Skipped("The store deleted this order before it was carried over.", rule="deleted")
     order = _as_it_was(run)
     if order is None:
@@ -137,6 +138,16 @@ def gone(key: Key, asked_at: datetime) -> Change:
 
 
 # -- skip? ---------------------------------------------------------------------------------------------------------
+
+
+def _made_already(run: Run, order: SalesOrder, link: Link | None) -> bool:
+    """Whether an order that was to be created, and whose creation is in doubt, is there. Only asked where it matters: of one
+    that the store has called off since.
+    """
+    if link is None or link.state != "sent" or not life.called_off(order):
+        return False
+    run.intend(KIND, [str(order.key)])  # nobody looks before the hold is over
+    return bool(run.crm.find_order(external_id(order.key.connection, order.key.kind, order.key.id)))
 
 
 def _import_rules(run: Run, order: SalesOrder) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, cast
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -63,11 +64,11 @@ def _papers(run: Run, order: SalesOrder) -> list[_New]:
 
 
 def _issued(run: Run, order: SalesOrder, link: Link) -> datetime:
-    """The invoice's day, as the CRM has it."""
+    """The invoice's day, as the CRM has it; midnight in UTC stands for a day."""
     rows = run.ledger.invoices.of_order(run.flow.name, str(order.key))
     day = next((row.issued for row in rows if row.remote_id == link.remote_id and row.issued is not None), None)
-    if day is None:
-        return link.created_at or order.placed_at
+    if day is None:  # the seller's, as of every other moment on a paper
+        day = (link.created_at or order.placed_at).astimezone(ZoneInfo(run.context.seller.zone)).date()
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 

@@ -104,7 +104,14 @@ def _ask(run: Run, store: Refunding, order: SalesOrder) -> bool:
         found = store.refunds(order.key)
     except NotThere:
         return False
-    own: list[Change] = [replace(change, number=order.number) for change in found if not change.problem]
+    if any(change.problem for change in found):
+        raise Held(
+            f"The store told of a refund of the order {order.number} that cannot be read. What to do: look at the order's "
+            "refunds in the store, and show them to the shop's developer; then retry.",
+            error_class="mapping",
+            field="refunds",
+        )
+    own: list[Change] = [replace(change, number=order.number) for change in found]
     run.context.ledger.inbox.accept(
         own, lambda _key: _NOBODY, via="fetch", want_jobs=False, correlation=run.claim.correlation
     )

@@ -286,6 +286,10 @@ class _Recording:
         words = f"{order.number}, {show(order.total, order.currency)}"
         return self._note("create_invoice", words, order=order, refs=refs, order_ref=order_ref)
 
+    def mend_invoice(self, ref: Ref, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        """Whether anything is to be mended is told by writing alone."""
+        return Written(ref)
+
     def issued(self, ref: Ref) -> Issued | None:
         """What was invented a moment ago is not there to be asked for."""
         return None if ref.id.startswith(INVENTED) else self._crediting.issued(ref)

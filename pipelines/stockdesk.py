@@ -110,7 +110,7 @@ class StockDesk:
         """Levels by article number, from behind `after` (SKU, warehouse)."""
         stock = self.chosen(name)
         found = self.context.ledger.stock.search(stock.source, text=text, warehouse=warehouse, after=after, limit=limit)
-        rules = rules_of(self.context.ledger, stock)
+        rules = rules_of(self.context.ledger, stock, list(dict.fromkeys(level.sku for level in found)))
         views = []
         for level in found:
             rule = rules.of(level.warehouse, level.sku, level.group, level.minimum)

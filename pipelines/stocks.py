@@ -7,7 +7,7 @@ whether or not it changed, so that what an interrupted round left undone the nex
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -36,6 +36,9 @@ AGAIN: Final = 300.0
 SUSPICIOUS: Final = 20
 """So many levels may be gone at once without a second thought; of more, a tenth."""
 SHARE: Final = 10
+MOST_SKU: Final = 200
+MOST_PLACE: Final = 80
+"""Characters that are kept of an article's number (and a group), and of a warehouse."""
 
 
 def schedule_name(stock: StockSettings) -> str:
@@ -65,10 +68,10 @@ def read_all(context: Context, stock: StockSettings, *, anyway: bool = False) ->
     return changed
 
 
-def rules_of(ledger: Ledger, stock: StockSettings) -> Rules:
-    """The thresholds that hold for a source."""
-    usual = Usual(stock.minimum, stock.owner, stock.reorder_points, stock.groups)
-    return Rules(ledger.stock.thresholds.each(stock.source), usual)
+def rules_of(ledger: Ledger, stock: StockSettings, skus: Sequence[str] = ()) -> Rules:
+    """The thresholds that hold for these articles of a source."""
+    usual, thresholds = Usual(stock.minimum, stock.owner, stock.reorder_points, stock.groups), ledger.stock.thresholds
+    return Rules([*thresholds.wide(stock.source), *thresholds.of_products(stock.source, skus)], usual)
 
 
 def quantity_of(stock: StockSettings, level: Level) -> Decimal:
@@ -90,12 +93,15 @@ class Judge:
         """As thresholds and alerts stand now."""
         return cls(ledger, stock, rules_of(ledger, stock), ledger.stock.alerts.open_of(stock.source))
 
-    def levels(self, levels: Iterable[Level]) -> None:
+    def levels(self, levels: Collection[Level]) -> None:
         """Open, follow and close alerts by these levels."""
+        skus = list(dict.fromkeys(level.sku for level in levels))
+        self.rules.turn_to(self.ledger.stock.thresholds.of_products(self.stock.source, skus))
         lows: list[Low] = []
         followed: dict[int, Low] = {}
         risen: dict[int, Decimal | None] = {}
         free: dict[int, Decimal | None] = {}
+        over: list[tuple[str, str]] = []
         for level in levels:
             quantity = quantity_of(self.stock, level)
             rule = self.rules.of(level.warehouse, level.sku, level.group, level.minimum)
@@ -105,6 +111,7 @@ class Judge:
                 lows.append(_low(level, rule, quantity))
             elif alert is not None and what == "close":
                 (risen if rule is not None else free)[alert.id] = quantity
+                over.append(alert.item)
             elif alert is not None and rule is not None and _differs(alert, low := _low(level, rule, quantity)):
                 followed[alert.id] = low
         alerts = self.ledger.stock.alerts
@@ -113,8 +120,10 @@ class Judge:
         alerts.follow(followed)
         alerts.close(risen, "risen")
         alerts.close(free, "no threshold")
-        if lows or followed or risen or free:
-            self.open = alerts.open_of(self.stock.source)
+        if changed := {*over, *((low.warehouse, low.sku) for low in (*lows, *followed.values()))}:
+            for item in changed:
+                self.open.pop(item, None)
+            self.open |= alerts.open_of(self.stock.source, changed)
 
     def gone(self, items: Sequence[tuple[str, str]]) -> None:
         """What is not told any more needs nobody's care."""
@@ -220,7 +229,11 @@ class Round:
         gone: dict[tuple[str, str], None] = {}
         for page in pages:
             for told in page.levels:
-                if not self.stock.warehouses or told.warehouse in self.stock.warehouses:
+                if len(told.sku) > MOST_SKU or len(told.warehouse) > MOST_PLACE:
+                    self.bad.append(
+                        BadLevel(told.key.id, f"{told.sku[:40]}... or its warehouse is longer than any name.")
+                    )
+                elif not self.stock.warehouses or told.warehouse in self.stock.warehouses:
                     item = (told.warehouse, told.sku)
                     levels[item] = _level(told, began)
                     gone.pop(item, None)
@@ -251,7 +264,8 @@ class Round:
 
     def _require_plausible(self, lost: int, known: int) -> None:
         cause = f"stock/{self.stock.name}"
-        if self.anyway or lost <= max(SUSPICIOUS, known // SHARE):
+        all_of_several = lost == known > 1
+        if self.anyway or (lost <= max(SUSPICIOUS, known // SHARE) and not all_of_several):
             self.ledger.alerts.close(cause, "The levels are told again, or are gone indeed.")
             return
         message = (
@@ -302,7 +316,7 @@ def _level(told: StockLevel, began: datetime) -> Level:
         warehouse=told.warehouse,
         sku=told.sku,
         name=told.name,
-        group=told.group,
+        group=told.group[:MOST_SKU],
         on_hand=told.on_hand,
         available=told.available,
         minimum=told.minimum,

@@ -285,12 +285,18 @@ class _Undoing:
         with self._alone():
             self._require_ours()
             stamps = [self.crm.record_stamp(part.kind, part.id) for part in unit.parts]
-            why = _why_touched(unit.parts, stamps)
+            why = _why_touched(unit.parts, stamps) or self._decided(unit)
             if why is None:
                 self._delete(unit, stamps)
         if why is None:
             self._gone |= {part.id for part in unit.parts if part.kind == "order"}
         self._note(unit, stamps, why)
+
+    def _decided(self, unit: Unit) -> tuple[str, Stamp | None] | None:
+        """What people said is to stay as they made it is theirs, though we may have written the rest of it since."""
+        said = self.context.ledger.amendments.of_order(self.flow.target, unit.key)
+        theirs = [one for one in said if one.choice == "theirs"]
+        return (f"What people changed in it is to stay, {theirs[-1].decided_by} decided.", None) if theirs else None
 
     def _customer(self, made: Sequence[Made]) -> None:
         with self._alone():

@@ -8,7 +8,7 @@ down before it is made, since a CRM knows quantities only, no movements: after a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date
 from decimal import Decimal
@@ -83,15 +83,21 @@ def has_left(policy: StockSettings, order: SalesOrder, state: OrderState) -> boo
     return order.delivered_at is not None or state.crm_status in policy.write_off_on
 
 
-def goods_of(order: SalesOrder, found: Mapping[str, CrmProduct]) -> dict[str, Wanted]:
-    """By the CRM's product (pure). Lines without one (fees, unknown articles) move nothing."""
+def goods_of(order: SalesOrder, found: Mapping[str, CrmProduct], moved: Sequence[Taken] = ()) -> dict[str, Wanted]:
+    """By the CRM's product (pure). Lines without one (fees, unknown articles) move nothing; an article that was renamed or shut
+    down since its goods left is still the product that they were taken from.
+    """
     sums: dict[str, Decimal] = defaultdict(Decimal)
     names: dict[str, str] = {}
+    once = {row.sku: row.product_id for row in moved if row.sku and (row.taken or row.state != "done")}
     for line in order.lines:
-        product = found.get(line.sku) if line.kind is LineKind.PRODUCT else None
-        if product is not None:
-            sums[product.id] += line.quantity
-            names.setdefault(product.id, product.sku)
+        if line.kind is not LineKind.PRODUCT:
+            continue
+        product = found.get(line.sku)
+        id = product.id if product is not None else once.get(line.sku)
+        if id is not None:
+            sums[id] += line.quantity
+            names.setdefault(id, product.sku if product is not None else line.sku)
     return {id: Wanted(names[id], quantity.quantize(STEP)) for id, quantity in sums.items() if quantity > 0}
 
 
@@ -107,7 +113,7 @@ def _to_be_off(run: Run, policy: StockSettings, order: SalesOrder, moved: list[T
     """Where invoices take the goods off (since the configuration was changed), what is off by us stays so until one does."""
     if way_of(policy, run.flow) != "status":
         return {row.product_id: Wanted(row.sku, row.taken) for row in moved if row.taken}
-    return goods_of(order, products.resolve(run.context.products, run.crm, order))
+    return goods_of(order, products.resolve(run.context.products, run.crm, order), moved)
 
 
 def _placed(order: SalesOrder) -> date:
@@ -182,12 +188,14 @@ def _bring(run: Run, state: OrderState, row: Taken, wanted: Decimal) -> None:
 
 
 def _known(run: Run, crm: Stocking, row: Taken) -> Taken:
-    """The row, once it is known of every movement of its product whether it arrived."""
-    for movement in run.ledger.goods.unsettled(row.target, row.product_id):
-        settled = _settled(run, crm, movement)
-        if (settled.flow, settled.order_key) == (row.flow, row.order_key):
-            row = replace(settled, sku=row.sku)
-    return row
+    """The row as it stands now that it is our turn (another process may have gone on with this order meanwhile), once it is
+    known of every movement of its product whether it arrived.
+    """
+    goods = run.ledger.goods
+    for movement in goods.unsettled(row.target, row.product_id):
+        _settle(run, crm, movement)
+    now = (one for one in goods.of_order(row.flow, row.order_key) if one.product_id == row.product_id)
+    return replace(next(now, row), sku=row.sku)
 
 
 def _move(run: Run, crm: Stocking, stock: ProductStock, row: Taken, wanted: Decimal) -> None:
@@ -210,7 +218,7 @@ def _move(run: Run, crm: Stocking, stock: ProductStock, row: Taken, wanted: Deci
     run.judge(written.differences)
 
 
-def _settled(run: Run, crm: Stocking, movement: Taken) -> Taken:
+def _settle(run: Run, crm: Stocking, movement: Taken) -> None:
     """A movement of which nobody knew whether it arrived, by what the product shows now. Whoever's it is: nobody moves the
     product again before that is known, so its quantity and time still tell.
     """
@@ -221,27 +229,25 @@ def _settled(run: Run, crm: Stocking, movement: Taken) -> Taken:
     arrived = arrived_by(movement, stock) if stock is not None else False
     if arrived is None and stock is not None:
         goods.doubt(movement, stock.quantity)
-        return replace(movement, state="doubtful", seen=stock.quantity)
-    if arrived:
+    elif arrived:
         goods.done(movement)
-        return replace(movement, state="done", taken=movement.wanted)
-    goods.withdraw(movement)
-    return replace(movement, state="done", wanted=movement.taken)
+    else:
+        goods.withdraw(movement)
 
 
 def arrived_by(movement: Taken, stock: ProductStock) -> bool | None:
     """Whether a movement is in the stock that is shown now; None: nobody can tell (pure).
 
     The quantity decides while it is one of the two. Otherwise goods were moved meanwhile (an invoice does that without
-    touching the product's time): then the product's time and who changed it last do.
+    touching the product's time): then the product's time and who changed it last do. Where these say that we changed it and
+    the quantity says that we did not, as much may have come back by a cancelled invoice.
     """
+    ours = movement.modified is not None and stock.modified > movement.modified and bool(stock.by_us)
     if stock.quantity == movement.after:
         return True
     if stock.quantity == movement.before:
-        return False
-    if movement.modified is not None and stock.modified > movement.modified and stock.by_us:
-        return True
-    return None
+        return None if ours else False
+    return True if ours else None
 
 
 def _ask_a_person(run: Run, state: OrderState, row: Taken) -> None:

@@ -19,8 +19,8 @@ from connectors.feed.plans import Files, Series, unique, words_of
 from connectors.feed.rows import Rows, records, split_csv
 from connectors.feed.settings import FeedSettings
 from connectors.feed.walk import from_text, start, to_text
-from connectors.polled import stock_page
 from connectors.roles import (
+    BadLevel,
     Dropped,
     DroppedRow,
     DroppedRows,
@@ -33,10 +33,11 @@ from connectors.roles import (
     Unusable,
 )
 from core.clock import Clock, to_micros
-from core.errors import ConfigurationProblem, NotThere, RetryLater
+from core.errors import ConfigurationProblem, Held, NotThere, RetryLater
 from core.keys import Change, Key
 from mapping.canonical import ErpCustomer, ErpInvoice, ErpProduct, Region, SalesRep, StockLevel
 from mapping.sheet import (
+    Fields,
     customer_from_sheet,
     invoice_from_sheet,
     product_from_sheet,
@@ -107,7 +108,7 @@ class FileErp:
         }
 
     @contextmanager
-    def reading(self, file: Dropped, *, anyway: bool = False) -> Iterator[Reading]:
+    def reading(self, file: Dropped, *, anyway: bool = False) -> Iterator[FileReading]:
         with self._place.session() as session, session.open(file.name) as stream:
             yield FileReading(self._files, self._settings, file, session, stream, anyway=anyway)
 
@@ -150,8 +151,8 @@ class FileErp:
         """From the files that lie there. Where no FULL is among them, what they do not name is not gone."""
         try:
             whole = cursor is not None or any(one.mode == "FULL" for one in self._since_full("stock"))
-            for page in self.changes_since("stock", cursor):
-                yield replace(stock_page(page, self.stock), whole=whole)
+            for page in self._levels(cursor):
+                yield replace(page, whole=whole)
         except (NotWhole, Unusable) as error:
             raise RetryLater(
                 f"A file of {self.name} with stock cannot be read to its end: {error} What to do: nothing while it is being "
@@ -160,6 +161,38 @@ class FileErp:
                 cause="parse",
                 detail=type(error).__name__,
             ) from None
+
+    def _levels(self, cursor: str | None) -> Iterator[StockPage]:
+        """As `changes_since`, without what an event needs. A row that cannot be read is told: its level is not gone."""
+        self._told("stock")
+        files = [one for one in self.dropped() if one.kind == "stock" and not one.waits]
+        place = from_text(cursor, self.name) if cursor is not None else start(files)
+        for file in files:
+            if place.passed(file):
+                continue
+            with self.reading(file) as reading:
+                for part in reading.parts():
+                    after = place.line_of(file)
+                    bad = [BadLevel(one.key or f"line {one.line}", one.reason) for one in part.bad if one.line > after]
+                    rows = [row for row in part.rows if row.line > after]
+                    for at in range(0, max(len(rows), 1), self._settings.per_page):
+                        some = rows[at : at + self._settings.per_page]
+                        place = place.at(file, some[-1].line) if some else place
+                        yield self._level_page(reading, some, bad if at == 0 else [], to_text(place))
+            place = place.after(file)
+        yield StockPage([], to_text(place))
+
+    def _level_page(
+        self, reading: FileReading, rows: Sequence[DroppedRow], bad: Sequence[BadLevel], cursor: str
+    ) -> StockPage:
+        levels, wrong = list[StockLevel](), list(bad)
+        for row in rows:
+            if not row.gone:
+                try:
+                    levels.append(stock_from_sheet(Key(self.name, "stock", row.key), reading.fields(row), self._words))
+                except Held as error:
+                    wrong.append(BadLevel(row.key, error.message))
+        return StockPage(levels, cursor, [row.key for row in rows if row.gone], wrong)
 
     def ids(self, kind: ErpKind) -> Iterator[Sequence[str]]:
         self._told(kind)
@@ -308,6 +341,10 @@ class FileReading:
 
     def raw(self, row: DroppedRow) -> bytes:
         return self._files.raw(self._series, self._heading, self._plan.split(row.text))
+
+    def fields(self, row: DroppedRow) -> Fields:
+        """The row's fields by our names."""
+        return self._files.fields_of(self._series, self._heading, self._plan.split(row.text))
 
 
 __all__ = ["FileErp", "FileReading"]

@@ -169,6 +169,14 @@ class Files:
             return cells_raw(list(cells))
         return columns_raw(heading or [str(place) for place in range(1, len(cells) + 1)], cells)
 
+    @staticmethod
+    def fields_of(series: Series, heading: Sequence[str], cells: Cells) -> Fields:
+        """A row's fields by our names, as it is read: the same that `raw` and then `fields` give."""
+        if series.layout is not None:
+            return fields_from_kommerce(cells, series.layout)
+        columns = heading or [str(place) for place in range(1, len(cells) + 1)]
+        return fields_from_columns(dict(zip(columns, cells, strict=True)), series.sheet.columns if series.sheet else {})
+
     def fields(self, kind: ErpKind, raw: bytes) -> Fields:
         """A stored row's fields by our names. Raises `Held`."""
         if b'"columns"' in raw[:20]:

@@ -41,6 +41,10 @@ class Invoicing(Protocol):
         """The CRM's word that creating the invoice of this order sends. Calls nobody."""
         ...
 
+    def mend_invoice(self, ref: Ref, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        """Make whole what creating the invoice of this order left by halves; nothing is written where it is whole."""
+        ...
+
     def bill_word(self, state: InvoiceWord) -> str:
         """The CRM's word that a bill in this state is written with. Calls nobody."""
         ...

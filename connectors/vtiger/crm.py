@@ -325,6 +325,9 @@ class VtigerCrm:
     def create_invoice(self, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
         return self._orders.create_invoice(order, refs, order_ref)
 
+    def mend_invoice(self, ref: Ref, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        return self._orders.mend_invoice(ref, order, refs, order_ref)
+
     def invoice_state(self, word: str) -> InvoiceWord:
         return self._bills.state(word)
 

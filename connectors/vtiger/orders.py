@@ -214,6 +214,13 @@ class Orders:
         answer = self._client.create("Invoice", element)
         return self._verified("Invoice", order, element, cuts, answer)
 
+    def mend_invoice(self, ref: Ref, order: SalesOrder, refs: OrderRefs, order_ref: Ref) -> Written:
+        """Compare an invoice whose creation nobody saw the end of; lost lines and a wrong total are written once more. Its
+        status stays: people may have moved it on.
+        """
+        element, cuts = self.invoice_element(order, refs, order_ref)
+        return self._verified("Invoice", order, element, cuts, self.there(ref), ignore=NOT_RESENT)
+
     def update_order(self, ref: Ref, order: SalesOrder, refs: OrderRefs, ownership: Ownership = USUAL) -> Written:
         """Revise with every line and every header field that a revise resets, or with the header alone where the lines
         are the CRM's: vtiger keeps lines and totals then.

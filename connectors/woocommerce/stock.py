@@ -44,7 +44,10 @@ def _page(client: Client, name: str, rows: Any, asked_at: datetime, cursor: str)
         try:
             levels.append(stock_from_woocommerce(name, row, asked_at, group))
         except Held as error:
-            bad.append(BadLevel(f"product {row.get('id')}", error.message))
+            sku = row.get("sku")
+            # By its own name, where it has one: its level is not gone.
+            named = f"/{sku.strip()}" if isinstance(sku, str) and sku.strip() else f"product {row.get('id')}"
+            bad.append(BadLevel(named, error.message))
     return StockPage(levels, cursor, (), bad)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Final
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from fpdf.errors import FPDFException
+from fpdf.fonts import TTFFont
 from PIL import UnidentifiedImageError
 
 from mapping.papers.paper import Item, Paper
@@ -21,8 +23,12 @@ _WIDTHS: Final = (66, 20, 26, 22, 16, 30)
 """Millimetres of the columns; 180 together."""
 _LINE: Final = 4.4
 _GREY: Final = 90
-_PAGES: Final = "\ue000"
-"""Stands for the number of pages until it is known; a character for private use, which no text of ours keeps."""
+_PRIVATE: Final = "\ue000"
+_PAGES: Final = _PRIVATE * 3
+"""Stands for the number of pages until it is known, and leaves room for it; of a character for private use, which no text of
+ours keeps.
+"""
+_LOST: Final = "\N{REPLACEMENT CHARACTER}"
 LONGEST_WORD: Final = 60
 """Characters without a place to break."""
 
@@ -43,8 +49,7 @@ class _Sheet(FPDF):
         self.set_creator("Orderwire")
         self.set_producer("fpdf2")
         self.set_lang(paper.language)
-        self.add_font(_FONT, "", _FONTS / "DejaVuSans.ttf")
-        self.add_font(_FONT, "B", _FONTS / "DejaVuSans-Bold.ttf")
+        _add_fonts(self)
         self.set_margins(15, 15, 15)
         lines = max((len(column) for column in paper.footer), default=0)
         self.foot = 12 + 3.4 * lines
@@ -165,7 +170,7 @@ def _amounts(item: Item) -> tuple[str, ...]:
 
 def _right(sheet: FPDF, text: str, width: float) -> None:
     """At the right of its column. An amount is never cut: what is too long is written smaller."""
-    size = 8.0
+    text, size = _own(text), 8.0
     while size > 3 and sheet.get_string_width(text) > width - 2.2:
         size -= 0.5
         sheet.set_font(_FONT, size=size)
@@ -223,7 +228,26 @@ def _breakable(text: str) -> str:
 
 
 def _own(text: str) -> str:
-    return text.replace(_PAGES, "?")
+    """What our fonts do not have is seen to be missing: it would be left out without a trace."""
+    text = text.replace(_PRIVATE, "?")
+    return text if text.isascii() else "".join(one if ord(one) in _drawable() else _LOST for one in text)
+
+
+@functools.cache
+def _drawable() -> frozenset[int]:
+    """What both fonts have; line ends are no glyphs."""
+    sheet = FPDF()
+    _add_fonts(sheet)
+    fonts = [font for font in sheet.fonts.values() if isinstance(font, TTFFont)]
+    both = [frozenset(font.cmap) for font in fonts]
+    for font in fonts:
+        font.close()
+    return frozenset.intersection(*both) | {ord("\n"), ord("\t")}
+
+
+def _add_fonts(sheet: FPDF) -> None:
+    sheet.add_font(_FONT, "", _FONTS / "DejaVuSans.ttf")
+    sheet.add_font(_FONT, "B", _FONTS / "DejaVuSans-Bold.ttf")
 
 
 def _fitting(sheet: FPDF, text: str, width: float) -> str:

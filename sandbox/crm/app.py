@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
+from collections.abc import Callable
 from email.utils import formatdate
 from time import time
 from typing import Any
@@ -82,7 +83,7 @@ class CrmApp:
         self.pages = control.build(self)
         self._creating: Counter[str] = Counter()
         self._session_locks: dict[str, asyncio.Lock] = {}
-        self._late: set[asyncio.TimerHandle] = set()
+        self._late: dict[asyncio.TimerHandle, tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = {}
         if seed:
             demo.load_demo(service)
 
@@ -200,13 +201,15 @@ class CrmApp:
         user = self.service.people.sessions.get(params.get("sessionName", ""))
 
         def commit() -> None:
-            self._late.discard(timer)
+            if self._late.pop(timer, None) is None:
+                return
             if user is not None:  # The session may have ended meanwhile; a running PHP script does not care.
                 self.service.people.sessions.setdefault(params["sessionName"], user)
             self._run(operation, verb, params, php, "")
 
-        timer = asyncio.get_running_loop().call_later(dial.late_after_s, commit)
-        self._late.add(timer)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(dial.late_after_s, commit)
+        self._late[timer] = (loop, commit)
         if dial.late_answer == "500":
             await respond(send, 500, _HTML, b"")
             return
@@ -244,6 +247,16 @@ class CrmApp:
             id = element[start + 4 : start + 40].strip(' :"') if start >= 0 else ""
         module = self.service.schema.by_prefix.get(id.partition("x")[0]) if "x" in id else None
         return module.name if module else ""
+
+    @property
+    def landed(self) -> bool:
+        """No late commit is still to come."""
+        return not self._late
+
+    def land(self) -> None:
+        """What was to be committed later is committed now. From any thread; `landed` tells when it is done."""
+        for loop, commit in list(self._late.values()):
+            loop.call_soon_threadsafe(commit)
 
     def _drop_late(self) -> None:
         for timer in self._late:

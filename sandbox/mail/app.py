@@ -124,7 +124,7 @@ def _line(mail: Mail) -> dict[str, Any]:
         "from": mail.head("From") or mail.sender,
         "to": mail.head("To") or ", ".join(mail.to),
         "subject": mail.head("Subject") or "(no subject)",
-        "attachments": [name for name, _, _ in mail.attachments],
+        "attachments": mail.names,
     }
 
 

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from email.policy import default
 from typing import Any, Final
 
@@ -29,32 +29,55 @@ class Mail:
     sender: str
     to: tuple[str, ...]
     raw: bytes
-
-    @property
-    def message(self) -> EmailMessage:
-        """Parsed."""
-        parsed = message_from_bytes(self.raw, policy=default)
-        if not isinstance(parsed, EmailMessage):
-            raise TypeError(type(parsed).__name__)
-        return parsed
+    message: EmailMessage
+    """Parsed, once: the page lists it again and again."""
 
     def head(self, name: str) -> str:
         """One header, decoded; "" where there is none."""
-        return str(self.message.get(name, ""))
+        return _sendable(str(self.message.get(name, "")))
 
     @property
     def text(self) -> str:
         """The readable part."""
         part = self.message.get_body(("plain",))
-        return str(part.get_content()) if part is not None else ""
+        if part is None:
+            return ""
+        try:
+            return _sendable(str(part.get_content()))
+        except LookupError:  # a character set that does not exist
+            return _body(part).decode("utf-8", "replace")
+
+    @property
+    def names(self) -> list[str]:
+        """Of what is attached."""
+        return [_name(part) for part in self.message.iter_attachments()]
 
     @property
     def attachments(self) -> list[tuple[str, str, bytes]]:
         """(name, media type, body)."""
-        return [
-            (part.get_filename() or "attachment", part.get_content_type(), bytes(part.get_payload(decode=True) or b""))
-            for part in self.message.iter_attachments()
-        ]
+        return [(_name(part), part.get_content_type(), _body(part)) for part in self.message.iter_attachments()]
+
+
+def _sendable(text: str) -> str:
+    """Bytes that were in no character set are halves of surrogate pairs, which no page can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _name(part: Message) -> str:
+    return _sendable(part.get_filename() or "") or "attachment"
+
+
+def _body(part: Message) -> bytes:
+    if part.is_multipart():  # a mail within the mail
+        return b"\n".join(one.as_bytes() for one in part.get_payload() if isinstance(one, Message))
+    return bytes(part.get_payload(decode=True) or b"")
+
+
+def _parsed(raw: bytes) -> EmailMessage:
+    parsed = message_from_bytes(raw, policy=default)
+    if not isinstance(parsed, EmailMessage):
+        raise TypeError(type(parsed).__name__)
+    return parsed
 
 
 class Postbox:
@@ -106,7 +129,8 @@ class Postbox:
         return answer or "451 Gone"
 
     def _keep(self, sender: str, to: tuple[str, ...], raw: bytes) -> None:
+        message = _parsed(raw)
         with self._lock:
             self._count += 1
-            self._mails.append(Mail(self._count, datetime.now(UTC), sender, to, raw))
+            self._mails.append(Mail(self._count, datetime.now(UTC), sender, to, raw, message))
             del self._mails[:-MOST]

@@ -194,7 +194,7 @@ def test_a_second_process_takes_over_in_real_time(victim: Victim, database_url: 
 def late(world: World, app: CrmApp, module: str) -> Callable[[], bool]:
     """The CRM takes half a second longer for the next creation than anybody waits. True once it is done."""
     world.faults(late_after_s=0.5, script=[{"fault": "late_commit", "operation": "create", "module": module}])
-    return lambda: not app._late
+    return lambda: app.landed
 
 
 @pytest.mark.parametrize(("module", "place"), [("Accounts", 0), ("SalesOrder", 2)])

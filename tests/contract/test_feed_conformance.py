@@ -90,6 +90,19 @@ class TestFeed(ErpConformance):
         self.drops.drop("KS_CUSTOMERS", [row("customer", 3)], "FULL")
         assert list(itertools.chain.from_iterable(erp.ids("customer"))) == ["C3"]
 
+    def test_a_stock_row_that_cannot_be_read_is_told_as_such(self) -> None:
+        """Its level is not gone: the row is there."""
+        self.drops.drop("KS_INVENTORY", [row("stock", 1), row("stock", 2, on_hand="many")], "FULL")
+        (file,) = self.drops.folder.iterdir()
+        whole = file.read_bytes()
+        wide = whole.splitlines()[0].replace(b"S1", b"S3") + b"\tmore\r\n"
+        self.drops.put(file.name, whole + wide)
+        pages = list(self.drops.erp().stock_since(None))
+        assert [level.sku for page in pages for level in page.levels] == ["S1"]
+        found = sorted((one.id, one.reason.partition(" = ")[0]) for page in pages for one in page.bad)
+        assert [id for id, _ in found] == ["WH/S2", "WH/S3"]
+        assert "a value seems to contain what parts columns" in found[1][1]
+
     def test_a_place_that_is_away_is_waited_for(self) -> None:
         erp = self.drops.erp(folder=str(self.drops.folder / "away"))
         with pytest.raises(RetryLater, match=r"The folder of erp cannot be read .*What to do: ") as caught:

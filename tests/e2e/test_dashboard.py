@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from core.rights import Role
+from core.settings import StockSettings
 from sandbox.crm import CrmApp
 from tests import world as worlds
 from tests.desk import Served, hostile_orders, logged_in, served
@@ -20,7 +21,7 @@ from tests.world import SkippingClock, World
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
 PAGES: Final = (
-    "/", "/connections", "/connections/crm", "/connections/shop", "/schedules", "/alerts", "/deliveries", "/flows", "/flows/shop-orders/paused",
+    "/", "/connections", "/connections/crm", "/connections/shop", "/schedules", "/alerts", "/deliveries", "/stock", "/flows", "/flows/shop-orders/paused",
     "/flows/shop2-orders/live", "/not-there",
 )  # fmt: skip
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -54,6 +55,7 @@ def bad_saturday(crm: tuple[CrmApp, str], tmp_path_factory: pytest.TempPathFacto
         clock.skip(11)
         agenda(world)
         conditions(world)
+        world.context.stocks = {"goods": StockSettings(name="goods", source="crm")}
         with served(world) as running:
             yield running
 

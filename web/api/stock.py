@@ -91,7 +91,7 @@ class StockThreshold(BaseModel):
 
 
 class StockThresholdPage(Page[StockThreshold]):
-    """All of a stock."""
+    """Those of a stock, as they were first set."""
 
 
 class Setting(Body):
@@ -163,10 +163,16 @@ def snooze_stock_alert(request: Request, number: Number, wanted: Snoozing, perso
 
 
 @router.get("/stock/{stock}/thresholds", dependencies=[Depends(needs(Right.SEE))])
-def list_stock_thresholds(request: Request, stock: Name) -> StockThresholdPage:
-    """All thresholds of a stock."""
-    found = context_of(request).ledger.stock.thresholds.all(_desk(request).chosen(stock).source)
-    return StockThresholdPage(data=[_threshold(one) for one in found])
+def list_stock_thresholds(
+    request: Request, stock: Name, after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0, limit: Limit = 50
+) -> StockThresholdPage:
+    """The thresholds of a stock, as they were first set."""
+    source = _desk(request).chosen(stock).source
+    found = context_of(request).ledger.stock.thresholds.listed(source, after=after, limit=limit + 1)
+    following = str(found[limit - 1].id) if len(found) > limit else ""
+    return StockThresholdPage(
+        data=[_threshold(one) for one in found[:limit]], next=further(request, following, limit=limit)
+    )
 
 
 @router.put("/stock/{stock}/thresholds", status_code=204)

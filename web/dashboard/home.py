@@ -73,6 +73,8 @@ def home(request: Request, _person: Seeing) -> Response:
     coming = sorted((one for one in agenda if one.next_at and one.next_at > now and not one.paused), key=_next)
     configured = sum(1 for one in agenda if one.every)
     nobody = missing(books.processes.all())
+    unkept = books.watches.counts()
+    fine = bool(shown) and all(tile.fine for tile in shown)
     return page(
         request,
         "home.html",
@@ -91,9 +93,9 @@ def home(request: Request, _person: Seeing) -> Response:
         scheduled=configured,
         stalled=2 * sum(1 for one in late if one.late) > configured,
         next=coming[0] if coming else None,
-        orders=books.jobs.list(limit=ORDERS),
-        unkept=books.watches.counts(),
-        well=bool(shown) and not (problems or open_alerts or late or nobody) and all(tile.fine for tile in shown),
+        orders=books.jobs.last("order", ORDERS),
+        unkept=unkept,
+        well=fine and not (problems or open_alerts or late or nobody or any(unkept.values())),
     )
 
 

@@ -78,24 +78,21 @@ def stock(
         chosen.name, text=q, warehouse=warehouse, after=(sku, place) if after else None, limit=ROWS + 1
     )
     alerts = mine.alerts(chosen.name, text=q, after=before, limit=ROWS + 1)
-    thresholds = [
-        one
-        for one in context_of(request).ledger.stock.thresholds.all(chosen.source)
-        if q.casefold() in f"{one.subject} {one.warehouse} {one.owner}".casefold()
-    ]
+    thresholds, count = context_of(request).ledger.stock.thresholds.found(chosen.source, text=q, limit=ROWS)
+    sources = mine.sources()
     return page(
         request,
         "stock.html",
-        sources=mine.sources(),
-        chosen=next(one for one in mine.sources() if one.stock.name == chosen.name),
+        sources=sources,
+        chosen=next(one for one in sources if one.stock.name == chosen.name),
         q=q,
         warehouse=warehouse,
         levels=levels[:ROWS],
         more=f"{levels[ROWS - 1].level.warehouse}/{levels[ROWS - 1].level.sku}" if len(levels) > ROWS else "",
         alerts=alerts[:ROWS],
         older=alerts[ROWS - 1].alert.id if len(alerts) > ROWS else 0,
-        thresholds=thresholds[:ROWS],
-        count=len(thresholds),
+        thresholds=thresholds,
+        count=count,
         shown=ROWS,
         scopes=SCOPES,
         buyers=sorted(context_of(request).buyers),

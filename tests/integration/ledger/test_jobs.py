@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -58,6 +60,35 @@ def test_max_rank_leaves_what_stands_behind(ledger: Ledger) -> None:
     assert claim_ids(ledger, max_rank=0) == ["l"]
     assert claim_ids(ledger, max_rank=1) == ["s"]
     assert claim_ids(ledger, max_rank=2) == ["b"]
+
+
+def test_min_rank_leaves_what_stands_before(ledger: Ledger) -> None:
+    accept(ledger, replace(change("r"), rush=True))
+    add(ledger, "l", queue="live")
+    assert claim_ids(ledger, min_rank=0, max_rank=0) == ["l"]
+    assert claim_ids(ledger, max_rank=0) == ["r"]
+
+
+def test_a_claim_walks_the_index_of_what_waits(ledger: Ledger) -> None:
+    """In its order: among a million jobs that wait the first one is read, and none is sorted."""
+    add(ledger, *(f"b{number}" for number in range(200)), queue="backfill")
+    compiled: Any = ledger.jobs._build_claim(alone=False).compile(dialect=ledger.db.engine.dialect)
+    asked = dict(compiled.params) | {"b_worker": "w", "b_lease": 60, "b_from": -1, "b_rank": 2}
+    asked |= {name: bind.callable() for name, bind in compiled.binds.items() if bind.callable is not None}
+    given = [asked[name] for name in compiled.positiontup] if compiled.positiontup else asked
+    explain = "EXPLAIN QUERY PLAN" if ledger.db.is_sqlite else "EXPLAIN"
+    with closing(ledger.db.engine.raw_connection()) as raw:
+        cursor = raw.cursor()
+        if not ledger.db.is_sqlite:
+            cursor.execute("ANALYZE job")
+            cursor.execute("SET enable_seqscan = off")  # so few rows are read quicker without an index
+        cursor.execute(f"{explain} {compiled}", given)
+        plan = "\n".join(str(row) for row in cursor.fetchall())
+        raw.rollback()
+        cursor.close()
+    assert "ix_job_due" in plan, plan
+    assert "B-TREE" not in plan, plan
+    assert "Sort" not in plan, plan
 
 
 def test_rush_orders_before_everything_else(ledger: Ledger) -> None:

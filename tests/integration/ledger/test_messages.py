@@ -122,9 +122,23 @@ def test_contents_are_forgotten_and_keys_are_not(ledger: Ledger) -> None:
     with ledger.db.write() as connection:
         connection.execute(sa.update(m.message).values(created_at=m.message.c.created_at - 2 * 86_400_000_000))
     assert ledger.messages.forget(timedelta(days=1)) == 1, "what still waits for its job keeps its text"
+    assert ledger.messages.forget(timedelta(days=1), held=timedelta(days=1)) == 0, "waiting is not held"
     message = got(ledger, claim)
     assert (message.to, message.name, message.text, message.emptied) == ("", "", "", True)
     assert ledger.messages.attachments(message.id) == ()
     assert ledger.messages.forget(timedelta(days=1)) == 0
     assert not ledger.messages.want(NEW), "it would be the second mail of this invoice"
     assert str(key_of(message)) == str(claim.key)
+
+
+def test_what_nobody_decides_is_not_kept_for_ever(ledger: Ledger) -> None:
+    claim, message = wanted(ledger)
+    ledger.jobs.settle(claim, Outcome("held", "No such user. What to do: x."))
+    with ledger.db.write() as connection:
+        connection.execute(sa.update(m.message).values(created_at=m.message.c.created_at - 2 * 86_400_000_000))
+    assert ledger.messages.forget(timedelta(days=1), held=timedelta(days=3)) == 0
+    assert ledger.messages.forget(timedelta(days=1), held=timedelta(days=1)) == 1
+    message = got(ledger, claim)
+    assert (message.to, message.text, message.emptied) == ("", "", True)
+    with pytest.raises(LeaseLost):  # whoever began to send it just then
+        ledger.messages.sending(claim)

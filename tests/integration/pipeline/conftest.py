@@ -37,7 +37,7 @@ class Maker:
     def landed(self) -> bool:
         """The CRM is not still at a late commit."""
         assert self.app is not None
-        return not self.app._late
+        return self.app.landed
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from core.errors import Held
 from ledger import tables as t
+from ledger.crmnews import CrmNews
 from pipelines import crmpolling, schedules
 from tests.integration.ledger import kit
 from tests.integration.pipeline.conftest import Maker
@@ -128,6 +129,31 @@ def test_a_deleted_invoice_and_a_change_that_was_missed(company: World, make: Ma
     assert not [
         one for one in company.ledger.invoices.of_order("shop-orders", "shop/order/1") if one.state != "deleted"
     ]
+
+
+def test_news_of_an_invoice_and_the_job_that_it_wakes_are_one_thing(
+    company: World, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Woken once, and never kept without waking: nothing would tell it a second time."""
+    (invoice,) = [row for row in company.records("Invoice") if "1" in row["subject"]]
+    before = company.job("shop/order/1").wanted
+    by_hand(make, id=invoice["id"], invoicestatus="Paid")
+    assert poll(company) == 1
+    assert company.job("shop/order/1").wanted == before + 1
+    delete(make, invoice["id"])
+
+    def broken(*_given: Any) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CrmNews, "_want", broken)
+        with pytest.raises(InterruptedError):
+            crmpolling.compare(company.context, "crm")
+    (kept,) = company.ledger.invoices.of_order("shop-orders", "shop/order/1")
+    assert kept.state == "paid"
+    crmpolling.compare(company.context, "crm")
+    (kept,) = company.ledger.invoices.of_order("shop-orders", "shop/order/1")
+    assert (kept.state, company.job("shop/order/1").wanted) == ("deleted", before + 2)
 
 
 def test_that_all_is_gone_is_not_believed(company: World, make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:

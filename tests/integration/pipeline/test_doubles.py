@@ -27,13 +27,14 @@ def skip(world: World, seconds: float) -> None:
     world.clock.skip(seconds)
 
 
-def late(world: World, make: Any, module: str, seconds: float = 0.6, **over: Any) -> None:
+def late(world: World, make: Any, module: str, **over: Any) -> None:
     """Carry an order whose creation of this module lands after the hold was over and the next one was made."""
     world.fill_index()
-    world.faults(late_after_s=seconds, script=[{"fault": "late_commit", "operation": "create", "module": module}])
+    world.faults(late_after_s=600, script=[{"fault": "late_commit", "operation": "create", "module": module}])
     world.deliver(order(1, billing=stranger(1), **over))
     world.finish(fill=False)
-    assert len(world.records(module)) == 1, "the late one landed too early for this test"
+    assert len(world.records(module)) == 1
+    make.app.land()
     wait_for(make.landed)
     assert len(world.records(module)) == 2
 
@@ -116,7 +117,7 @@ def test_the_link_moves_to_the_oldest_that_is_there(world: World, make: Any, whi
 
 def test_a_late_customer_is_one_alert_for_all_identities(make: Callable[..., World]) -> None:
     world = make(php=8, unique_account_names=False, clock=SkippingClock())
-    late(world, make, "Accounts", 1.0, customer_id=77)
+    late(world, make, "Accounts", customer_id=77)
     assert watched(world) == 2, "the e-mail address and the shop's own number"
     skip(world, 2 * HOLD)
     assert look(world) == 1
@@ -149,9 +150,10 @@ def test_a_lost_answer_is_looked_at_twice_and_an_answered_creation_never(world: 
 def test_a_creation_slower_than_the_hold_is_looked_at(make: Callable[..., World]) -> None:
     world = make(clock=SkippingClock(), hold=0.1)
     world.carry(order(1))
+    before = watched(world)  # on a slow machine the first one was slow by itself
     world.faults(latency_ms=150)
     assert world.carry(order(2)).state == "settled"
-    assert watched(world) == 1
+    assert watched(world) == before + 1
 
 
 def test_a_blocked_or_paused_connection_is_not_asked(world: World, make: Any) -> None:

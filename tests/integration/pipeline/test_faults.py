@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.lifelines import Killed, killed
 from tests.orders import order, stranger
 from tests.world import SkippingClock, World
 
@@ -64,6 +65,40 @@ def test_a_lost_line_is_written_again(world: World, make: Callable[..., World], 
     assert job.state == "settled", job.reason
     assert any("lines" in warning for warning in job.warnings)
     assert_arrived(world, made)
+
+
+def test_an_invoice_that_lost_a_line_before_its_worker_died_is_made_whole(make: Callable[..., World]) -> None:
+    world = make(clock=SkippingClock(), invoices="on_order")
+    made = order(1)
+    world.faults(script=[{"fault": "lost_line", "operation": "create", "module": "Invoice"}])
+    end = killed(world, 3, after=True)  # after the customer (two writes) and the order: the invoice
+    world.deliver(made)
+    while True:
+        try:
+            world.drain()
+        except Killed:
+            break
+    end()
+    world.finish()
+    assert world.struck() == {"lost_line": 1}
+    assert world.job("shop/order/1").state == "settled"
+    assert_arrived(world, made)
+
+
+def test_an_invoice_whose_mending_failed_is_mended_by_the_next_run(make: Callable[..., World]) -> None:
+    world = make(clock=SkippingClock(), invoices="on_order")
+    made = order(1)
+    script = [{"fault": "lost_line", "operation": name, "module": "Invoice"} for name in ("create", "revise")]
+    world.faults(script=script)
+    job = world.carry(made)
+    assert (job.state, world.struck()) == ("held", {"lost_line": 2})
+    world.ledger.jobs.retry(job.id)
+    world.finish()
+    assert world.job("shop/order/1").state == "settled"
+    assert_arrived(world, made)
+    world.forget_calls()
+    world.carry({**made, "date_modified_gmt": "2026-11-22T23:00:00", "customer_note": "Ring twice"})
+    assert "retrieve Invoice" not in world.calls()["operations"], "a whole invoice is not looked at again"
 
 
 @pytest.mark.parametrize(

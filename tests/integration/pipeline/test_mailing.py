@@ -94,7 +94,7 @@ def test_a_letter_is_sent_and_its_copy_noted_on_the_account(post: Post) -> None:
     assert state is not None
     facts = {"concern": "shop/order/1", "crm": "crm", "account": state.account}
     job = post.want(attachments=(PDF,), name="Ada", language="de", **facts)
-    assert (job.state, job.reason, job.number) == ("settled", "Sent to ada@office.example.", "R-1")
+    assert (job.state, job.reason, job.number) == ("settled", "Sent.", "R-1")
     [letter] = post.letters.sent
     assert (letter.to, letter.name, letter.text, letter.attachments) == ("ada@office.example", "Ada", "Hello", (PDF,))
     [comment] = post.world.records("ModComments")
@@ -215,6 +215,40 @@ def test_who_lost_the_job_sends_nothing(post: Post, monkeypatch: pytest.MonkeyPa
         patch.setattr(messages, "sending", lost)
         assert post.want().state == "waiting"
     assert (post.letters.sent, post.message.state) == ([], "wanted")
+
+
+def test_a_letter_whose_text_was_forgotten_goes_to_nobody(post: Post) -> None:
+    """Its address is gone, too: to whom the connection names it must not go."""
+    post.letters.fails = [Held("mail: refused. What to do: x.", field="address")]
+    job = post.want(attachments=(PDF,))
+    post.clock.skip(200 * DAY)
+    assert mailing.forget(post.world.context) == 0
+    post.clock.skip(200 * DAY)
+    assert mailing.forget(post.world.context) == 1
+    post.world.ledger.jobs.retry(job.id)
+    job = post.run()
+    assert (job.state, post.letters.sent) == ("held", [])
+    assert "What to do: skip this job" in job.reason
+    assert job.number == "R-1"
+
+
+def test_an_address_that_is_corrected_at_the_last_moment_counts(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker carries the order, and corrects it, between our look at the letter and its sending."""
+    messages = post.world.ledger.messages
+    read = messages.attachments
+
+    def corrected(id: str) -> Any:
+        assert messages.readdress(post.message, "ada@new.example")
+        return read(id)
+
+    monkeypatch.setattr(messages, "attachments", corrected)
+    assert post.want().state == "settled"
+    assert [letter.to for letter in post.letters.sent] == ["ada@new.example"]
+
+
+def test_who_may_only_see_does_not_read_whom_it_went_to(post: Post) -> None:
+    job = post.want()
+    assert "office.example" not in job.reason + str(post.world.ledger.jobs.attempts(job.id)[-1]["message"])
 
 
 def test_a_connection_that_is_gone_holds_the_letter(post: Post) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -245,3 +246,16 @@ def test_the_configuration_says_who_sells_and_what_carries_letters(make: Maker) 
         assert "messages" in {one.name for one in schedules.of(made)}
     finally:
         wired.close()
+
+
+def test_an_invoice_of_which_no_day_is_known_is_of_the_sellers_day() -> None:
+    """Made at half past midnight in Berlin."""
+    link: Any = SimpleNamespace(remote_id="7x1", created_at=datetime(2026, 11, 22, 23, 30, tzinfo=UTC))
+    ledger = SimpleNamespace(invoices=SimpleNamespace(of_order=lambda *_: []))
+    run: Any = SimpleNamespace(
+        ledger=ledger,
+        context=SimpleNamespace(seller=SELLER),
+        flow=SimpleNamespace(name="shop-orders"),
+    )
+    order: Any = SimpleNamespace(key="shop/order/1")
+    assert papers._issued(run, order, link).date().isoformat() == "2026-11-23"

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ledger.gauges import Gauges
+from ledger.jobs import Outcome
 from pipelines import conditions
+from pipelines.engine import Engine
 from tests import orders
 from tests.integration.pipeline.conftest import Maker
 from tests.world import SkippingClock, World, prepare
@@ -60,6 +62,21 @@ def test_a_rush_order_overtakes_what_waits(make: Maker) -> None:
     assert world.totals().keys() == {f"Order {n}" for n in (1, 2, 3, 4)}
 
 
+def test_an_endless_row_of_rush_orders_keeps_nobody_waiting_for_ever(make: Maker) -> None:
+    world = make()
+    world.fill_index()
+    for id in range(1, 11):
+        world.deliver(order(id, meta=RUSH))
+    for id in (11, 12):
+        world.deliver(order(id))
+    engine = Engine(world.context, threads=1)
+    for _ in range(6):
+        assert engine._run_one(first=False)
+    done = [job.key.rpartition("/")[2] for job in reversed(world.ledger.jobs.list(state="settled"))]
+    assert sorted(done, key=int) == ["1", "2", "3", "4", "5", "11"]
+    assert engine.drain() == 6
+
+
 def test_one_that_turns_into_a_rush_order_goes_first_from_then_on(make: Maker) -> None:
     world = make()
     world.fill_index()
@@ -106,6 +123,22 @@ def test_the_target_time_opens_one_alert_and_closes_it(make: Maker) -> None:
     assert "What to do: " in alert.message
     world.carry(order(1, meta=RUSH, modified="2026-11-20T11:00:00"))
     assert opened(world) == []
+
+
+def test_what_was_carried_long_ago_is_not_late_because_it_is_looked_at_again(make: Maker) -> None:
+    """Somebody changed it in the CRM, or pressed retry: it is wanted since then, not since it came."""
+    world = make(clock=SkippingClock(), rush_target=60)
+    world.carry(order(1, meta=RUSH))
+    world.clock.skip(3 * 86_400)  # type: ignore[union-attr]
+    world.ledger.jobs.retry(world.job("shop/order/1").id)
+    assert opened(world) == []
+    for _ in range(2):
+        assert opened(world) == []
+        claim = world.ledger.jobs.claim("test")
+        assert claim is not None
+        world.ledger.jobs.settle(claim, Outcome("retry", "Away. What to do: nothing."))
+        world.clock.skip(31)  # type: ignore[union-attr]
+    assert opened(world) == ["1 rush order is not carried within 60 s"]
 
 
 @pytest.mark.parametrize("flow", [{"rush_target": 0}, {"rehearsing": True}])

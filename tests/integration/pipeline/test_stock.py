@@ -18,6 +18,7 @@ from core.errors import Held
 from core.settings import BuyerSettings, StockSettings
 from ledger import Ledger
 from ledger.messagetables import message
+from ledger.stockalerts import StockAlerts
 from ledger.thresholds import Threshold
 from pipelines import stocks, stocktelling
 from pipelines.context import Context
@@ -144,6 +145,68 @@ def test_everything_is_read_now_and_then(shop: Shop) -> None:
     assert shop.ledger.alerts.opened() == []
 
 
+def test_a_source_that_suddenly_tells_nothing_is_not_believed(shop: Shop) -> None:
+    """However few levels it had; one alone may well be gone."""
+    for sku in ("A", "B", "C"):
+        shop.shelves.put(sku, "6")
+    shop.poll()
+    shop.shelves.levels.clear()
+    with pytest.raises(Held, match="tells 3 of 3 stock levels no more"):
+        shop.poll(60)
+    assert shop.ledger.stock.counts("erp") == {"main": 3}
+    stocks.read_all(shop.context, shop.stock, anyway=True)
+    shop.shelves.put("A", "6")
+    shop.poll()
+    shop.shelves.levels.clear()
+    shop.poll(60)
+    assert shop.ledger.stock.counts("erp") == {}
+
+
+def test_only_the_thresholds_of_what_is_compared_are_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be a hundred thousand, and a question every minute."""
+    many = [Threshold("product", f"P{number}", minimum=Decimal(5)) for number in range(50)]
+    shop.ledger.stock.thresholds.put("erp", [*many, Threshold("group", "lamps", minimum=Decimal(9))], by="test")
+    shop.shelves.put("P1", "6")
+    shop.poll()
+    built: list[Any] = []
+
+    def counted(*given: Any) -> Threshold:
+        built.append(given[:2])
+        return Threshold(*given)
+
+    monkeypatch.setattr("ledger.thresholds.Threshold", counted)
+    shop.poll()
+    assert built == [("group", "lamps")]
+    shop.shelves.put("P1", "4")
+    shop.shelves.put("L1", "8", group="lamps")
+    shop.poll()
+    assert (shop.low, len(built)) == (["L1", "P1"], 3)
+
+
+def test_open_alerts_are_read_once_a_round_however_many_are_low(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole warehouse below its threshold: no part of the reading reads the alerts of all others again."""
+    monkeypatch.setattr(stocks, "TOGETHER", 4)
+    shop.set(minimum=Decimal(9))
+    read: list[int] = []
+    usual = StockAlerts.open_of
+
+    def counted(self: StockAlerts, *given: Any) -> Any:
+        found = usual(self, *given)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(StockAlerts, "open_of", counted)
+    for number in range(40):
+        shop.shelves.put(f"A{number}", "1")
+    shop.poll()
+    assert len(shop.low) == 40
+    assert sum(read) <= 40
+    for number in range(40):
+        shop.shelves.put(f"A{number}", "10")
+    shop.poll()
+    assert shop.low == []
+
+
 def test_a_reading_that_breaks_off_is_begun_again(shop: Shop) -> None:
     for number in range(8):
         shop.shelves.put(f"A{number}", "6")
@@ -171,6 +234,17 @@ def test_what_cannot_be_read_is_told_and_kept(shop: Shop) -> None:
     shop.shelves.put("B", "7")
     shop.poll(60)
     assert shop.ledger.stock.source("erp").bad == 0
+
+
+def test_names_that_are_too_long_stop_nothing(shop: Shop) -> None:
+    """A database that keeps to its columns would refuse the whole reading, every minute."""
+    shop.shelves.put("A", "6", group="g" * 300)
+    shop.shelves.put("B" * 201, "6")
+    shop.shelves.put("C", "6", warehouse="w" * 81)
+    shop.poll()
+    assert [(one.sku, len(one.group)) for one in shop.ledger.stock.search("erp")] == [("A", 200)]
+    source = shop.ledger.stock.source("erp")
+    assert (source.bad, "longer than" in source.bad_why) == (2, True)
 
 
 def test_a_row_that_says_it_is_gone(shop: Shop) -> None:
@@ -302,6 +376,22 @@ def test_snoozed_until_a_delivery_that_was_not_enough(shop: Shop) -> None:
     shop.shelves.put("A", "2")
     shop.poll(60)
     assert shop.subjects == ["Low stock: A Article A, 1 left", "Low stock: A Article A, 2 left"]
+
+
+def test_put_off_until_a_delivery_of_what_sold_out_meanwhile(shop: Shop) -> None:
+    """A delivery is more than there was last, not more than there was when it was put off: that may never come."""
+    shop.threshold("A", "9")
+    shop.shelves.put("A", "6")
+    shop.poll()
+    (alert,) = shop.ledger.stock.alerts.listed()
+    shop.ledger.stock.alerts.snooze(alert.id, "delivery", by="anna")
+    for count in ("2", "0"):
+        shop.shelves.put("A", count)
+        shop.poll(60)
+    assert len(shop.letters) == 1
+    shop.shelves.put("A", "5")
+    shop.poll(60)
+    assert shop.subjects == ["Low stock: A Article A, 6 left", "Low stock: A Article A, 5 left"]
 
 
 def test_the_letter_says_what_is_at_risk(shop: Shop) -> None:

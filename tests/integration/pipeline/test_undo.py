@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from connectors.roles import Stamp
 from core.errors import ConfigurationProblem, NotLive, RetryLater
+from ledger.amendments import Asked
+from ledger.amendmenttables import disagreement
 from ledger.runs import Item, RunView
 from pipelines import backfill, golive, reconcile, undo
 from pipelines.backfill import Wanted
@@ -131,6 +134,20 @@ def test_what_somebody_has_touched_stays_with_what_belongs_to_it(
     if "order" in stays:
         assert world.job("shop/order/2").state == "settled"
         assert world.ledger.links.get("crm", "order", "shop/order/2") is not None
+
+
+def test_what_people_decided_to_keep_stays(done: tuple[World, WooShop, RunView]) -> None:
+    """Our own later change of the rest makes it none of ours."""
+    world, _, run = done
+    link = world.ledger.links.get("crm", "order", "shop/order/2")
+    assert link is not None
+    world.ledger.amendments.ask(link, [Asked("lines", "a", "b", ())])
+    world.ledger.db.execute(sa.update(disagreement).values(choice="theirs", decided_by="ada", decided_at=1))
+    items = take_back(world, run)
+    assert [item.facts["order"] for item in items if item.verdict == "kept" and "ada decided" in item.reason][:1] == [
+        "shop/order/2"
+    ]
+    assert world.counts("SalesOrder", "Invoice") == (1, 1)
 
 
 def test_a_customer_who_has_ordered_meanwhile_stays(done: tuple[World, WooShop, RunView]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 
 from core.settings import StockSettings
+from ledger.goods import Taken
 from pipelines import crmpolling
 from pipelines.changes import targets
 from pipelines.rehearsal import Rehearsal
+from pipelines.run import Run
 from tests.orders import order
 from tests.world import SkippingClock, World, crm
 
@@ -34,15 +37,15 @@ class Company:
         crmpolling.poll(self.world.context, "crm")
 
     def stock(self, sku: str) -> Decimal:
-        return Decimal(self._product(sku)["qtyinstock"])
+        return Decimal(self.product(sku)["qtyinstock"])
 
     def taxes(self, sku: str) -> dict[str, str]:
         """With the price in the base currency, as the CRM tells them."""
-        record = self.app.service.records.retrieve(self._product(sku)["id"])
+        record = self.app.service.records.retrieve(self.product(sku)["id"])
         found = {name: str(value) for name, value in record.items() if name.startswith("tax") and name != "taxclass"}
         return {**found, "price": f"{Decimal(str(record['currency1'])):.2f}"}
 
-    def _product(self, sku: str) -> dict[str, Any]:
+    def product(self, sku: str) -> dict[str, Any]:
         (found,) = [row for row in self.world.records("Products") if row["productcode"] == sku]
         return found
 
@@ -242,3 +245,59 @@ def test_many_orders_of_one_article_at_once(stack: ExitStack, url: str) -> None:
         company.world.settle()
     assert company.off() == (24, 0)
     assert Decimal(company.taxes("OF-100")["tax1"]) == 19
+
+
+def test_what_another_process_moved_while_this_one_waited_for_its_turn(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease had run out, its movement was done all the same: what was read before the turn is old."""
+    company.world.carry(order(1))
+    company.by_hand({"id": company.world.order(1)["id"], "sostatus": "Delivered"})
+    goods, turn = company.world.ledger.goods, Run.lane
+    waited: list[str] = []
+
+    @contextmanager
+    def lane(run: Run, kind: str) -> Iterator[None]:
+        with turn(run, kind):
+            if kind == "stock" and not waited:
+                waited.append(kind)
+                for sku, off in (("OF-100", 2), ("OF-107", 1)):
+                    stock = company.world.crm.stock_of(company.product(sku)["id"])
+                    assert stock is not None
+                    first = Taken(run.flow.name, "shop/order/1", stock.id, "crm", sku, wanted=Decimal(off))
+                    first = replace(first, before=stock.quantity, after=stock.quantity - off)
+                    first = goods.intend(first, hold=60)
+                    company.world.crm.set_stock(stock, stock.quantity - off)
+                    goods.done(first)
+            yield
+
+    monkeypatch.setattr(Run, "lane", lane)
+    company.notice()
+    assert (waited, company.off()) == (["stock"], (2, 1))
+
+
+def test_goods_that_left_stay_off_when_their_article_is_renamed(company: Company) -> None:
+    """Or is not found for another reason: nobody has put them back on the shelf."""
+    company.world.carry(order(1))
+    company.says(1, "Delivered")
+    product = company.product("OF-100")["id"]
+    company.by_hand({"id": product, "productcode": "OF-100-OLD", **TAXES})
+    company.world.context.products.forget()
+    company.notice()
+    company.world.carry(order(1, modified=LATER, customer_note="please ring"))
+    assert Decimal(company.product("OF-100-OLD")["qtyinstock"]) == 1198
+
+
+def test_our_own_writes_wake_nobody_for_ever(company: Company) -> None:
+    """Order, invoice and stock are ours: the polls that see them find no news, and what runs again writes nothing."""
+    company.world.carry(order(1, status="completed"))
+    company.notice()
+    before = company.world.job("shop/order/1").wanted
+    for _round in range(3):
+        company.world.forget_calls()
+        company.world.context.clock.skip(30)  # type: ignore[attr-defined]
+        assert crmpolling.poll(company.world.context, "crm") == 0
+        assert crmpolling.compare(company.world.context, "crm") == 0
+        assert company.world.drain() == 0
+        assert company.world.writes() == 0
+    assert company.world.job("shop/order/1").wanted == before

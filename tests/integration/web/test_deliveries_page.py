@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from core.rights import Role
 from ledger.inbox import Route
 from ledger.watches import Watched
+from pipelines import schedules
 from tests import cli_desk
 from tests.desk import HOSTILE, logged_in
 from tests.integration.ledger.test_orderstates import STATE
@@ -70,7 +71,11 @@ def test_the_page_shows_exceptions_and_nothing_else(world: World) -> None:
     only = client.get("/deliveries?level=late&flow=shop-orders").text
     assert ("L1<" in only, "R22<" in only) == (True, False)
     assert "L1<" not in client.get("/deliveries?flow=shop2-orders").text
+    for one in schedules.of(world.context):
+        world.ledger.schedules.start_if_due(one.name, every=one.every, lease=60)
+        world.ledger.schedules.ended(one.name, "0 changes")
     home = client.get("/").text
+    assert "All is well" not in home
     assert "1 order is late" in home
     assert "1 order is at risk" in home
 

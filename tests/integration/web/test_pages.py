@@ -15,6 +15,7 @@ from core.rights import Role
 from core.visible import visible
 from ledger.alerts import Condition
 from ledger.jobs import Outcome
+from ledger.messages import NewMessage
 from pipelines import schedules
 from tests.desk import HOSTILE, hostile_orders, logged_in
 from tests.orders import order
@@ -145,6 +146,16 @@ def test_problems_have_their_orders_and_money(world: World) -> None:
     text = unescape(browser(world).get("/").text)
     assert "3,000.30\N{NO-BREAK SPACE}EUR" in text
     assert re.search(r'href="/problems/[0-9a-f]{16}">No such SKU\.', text)
+
+
+def test_last_orders_are_orders(world: World) -> None:
+    world.deliver(order(17))
+    for number in range(20):
+        letter = NewMessage(f"k{number}", "shop-orders", "mail", "ada@office.example", f"Letter {number}", "Hello")
+        assert world.ledger.messages.want(letter)
+    text = browser(world).get("/").text
+    assert "Letter" not in text[text.index("Last orders") :]
+    assert "17</a>" in text[text.index("Last orders") :]
 
 
 def test_htmx_gets_the_part_that_changes_and_nothing_around_it(world: World) -> None:

@@ -122,6 +122,31 @@ def test_without_a_stock_the_page_says_what_to_do(world: World) -> None:
     assert "write a [[stock]]" in browser(world).get("/stock").text
 
 
+def test_a_page_reads_the_thresholds_that_it_shows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be a hundred thousand."""
+    many = [Threshold("product", f"M-{number:03d}", minimum=Decimal(1)) for number in range(300)]
+    world.ledger.stock.thresholds.put("erp", many, by="anna")
+    built: list[str] = []
+
+    def counted(*given: Any, **named: Any) -> Threshold:
+        one = Threshold(*given, **named)
+        built.append(one.subject)
+        return one
+
+    monkeypatch.setattr("ledger.thresholds.Threshold", counted)
+    text = browser(world).get("/stock").text
+    assert "The first 100 of 301" in text
+    assert len(built) <= 102
+    assert "The first" not in browser(world).get("/stock", params={"q": "m-29"}).text
+
+
+def test_quantities_are_written_in_one_way(world: World) -> None:
+    """A CRM tells three decimals of everything."""
+    level = Level("main", "LAMP-1", "Lamp", "lamps", Decimal("-8.000"), None, None, None, AT)
+    Judge.of(world.ledger, GOODS).levels([level])
+    assert ">-8<" in browser(world).get("/stock").text
+
+
 def test_thresholds_by_hand(world: World) -> None:
     client, put = browser(world), world.ledger.stock.thresholds
     given = {"of": "goods", "scope": "group", "subject": "lamps", "minimum": "2,5", "target": "9", "owner": "bert"}
@@ -200,6 +225,10 @@ def test_the_api(world: World) -> None:
         "LAMP-1",
         "lamps",
     ]
+    page = client.get("/api/v1/stock/goods/thresholds", params={"limit": 1}).json()
+    assert [one["subject"] for one in page["data"]] == ["LAMP-1"]
+    page = client.get(page["next"]).json()
+    assert ([one["subject"] for one in page["data"]], page["next"]) == (["lamps"], None)
     where = {"scope": "group", "subject": "lamps"}
     assert client.delete("/api/v1/stock/goods/thresholds", params=where).status_code == 204
     assert client.delete("/api/v1/stock/goods/thresholds", params=where).status_code == 404

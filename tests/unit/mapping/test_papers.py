@@ -210,6 +210,26 @@ def test_long_and_hostile_texts_stay_on_their_paper() -> None:
     assert f"Gesamtbetrag {str(made.total).replace('.', ',')} €" in text
 
 
+def test_what_the_font_does_not_have_is_seen_to_be_missing() -> None:
+    """A name of which nothing is left would be an invoice to nobody."""
+    where = Address(company="株式会社", city="東京 Tokyo", country="JP")
+    label = tax("3.80", "10", "消費税")
+    text = text_of(order(line("1", "20.00", label, name="ランプ"), billing=where, shipping=where))
+    lost = "\N{REPLACEMENT CHARACTER}"
+    assert f"{lost * 4}\n{lost * 2} Tokyo" in text
+    assert f"SKU-1 · {lost * 3}" in text
+    assert f"Steuer 10 % ({lost * 3})" in text
+
+
+def test_five_hundred_lines_are_on_as_many_pages_as_it_says() -> None:
+    """More than nine pages: warnings are errors here, and the number stays within the margin."""
+    made = order(*[line(str(number), "1.00", tax("0.19")) for number in range(500)])
+    text = text_of(made)
+    assert [text.count(f"Seite {page} von 13") for page in range(1, 15)] == [1] * 13 + [0]
+    assert all(text.count(f"SKU-{number} ·") == 1 for number in range(500))
+    assert "Gesamtbetrag 595,00 €" in text
+
+
 def test_a_logo_that_is_none_is_left_out() -> None:
     paper = paper_of(order(), facts(), SELLER)
     png = (

@@ -109,6 +109,31 @@ def test_when_the_goods_must_have_left(margin: int, on: str, ship_by: str) -> No
     assert found.due == (at("2026-03-30T22:00:00") if on == "2026-03-30" else at("2026-11-24T23:00:00"))
 
 
+@pytest.mark.parametrize(
+    ("placed", "on", "cutoff", "ship_by"),
+    [
+        ("2026-11-24T09:00:00", "2026-11-24", None, "2026-11-24T23:00:00"),  # the same day
+        ("2026-11-21T09:00:00", "2026-11-23", None, "2026-11-23T23:00:00"),  # on Saturday, for Monday
+        ("2026-11-24T15:00:00", "2026-11-25", "14:00", "2026-11-25T23:00:00"),  # nobody sends it before tomorrow
+        ("2026-11-23T23:30:00", "2026-11-25", None, "2026-11-24T23:00:00"),  # Tuesday already, where they send it
+        ("2026-11-24T09:00:00", "2026-11-20", None, "2026-11-20T23:00:00"),  # late from the start
+    ],
+)
+def test_no_order_is_at_risk_before_anybody_can_have_sent_it(
+    placed: str, on: str, cutoff: str | None, ship_by: str
+) -> None:
+    settings = {"zone": "Europe/Rome", "cutoff": cutoff} if cutoff else {"zone": "Europe/Rome"}
+    found = promised(settings, placed, promised_on=date.fromisoformat(on))
+    assert found is not None
+    assert found.ship_by == at(ship_by)
+
+
+def test_what_a_rule_promises_for_the_same_day_is_not_at_risk_since_yesterday() -> None:
+    found = promised({"zone": "Europe/Rome", "rule": [{"days": 0, "cutoff": "14:00"}]}, "2026-11-24T09:00:00")
+    assert found is not None
+    assert found.ship_by == found.due == at("2026-11-24T23:00:00")
+
+
 @pytest.mark.parametrize("day", [date.min, date.max])
 def test_the_first_and_the_last_day_there_is(day: date) -> None:
     found = promised({"zone": "Pacific/Kiritimati"}, "2026-01-01T00:00:00", promised_on=day)

@@ -38,6 +38,7 @@ STATE = OrderState(
         ("8", 0, True, True),  # within the same second
         ("8", 5, False, True),
         ("10", 0, True, False),
+        ("10", 5, True, None),  # we did change it: it arrived, and an invoice that was cancelled gave as many back
         ("10.000", 5, False, False),  # saved by a person with the old number: our change is not in it
         ("5", 5, True, True),  # an invoice took three more, which leaves the product's time as we made it
         ("5", 5, False, None),

@@ -57,6 +57,24 @@ def test_a_pdf_opens_and_a_page_does_not(mail: tuple[MailApp, httpx.Client]) -> 
     assert [client.get(path).status_code for path in ("/mail/1/3", "/mail/1/0", "/mail/2", "/mail/2/1")] == [404] * 4
 
 
+def test_a_mail_that_is_written_wrongly_is_shown_all_the_same(mail: tuple[MailApp, httpx.Client]) -> None:
+    """Whatever came in: the page that lists it does not break, and is not the slower for it."""
+    app, client = mail
+    raw = (
+        b"Subject: \xffLow\r\nFrom: \xe4@shop.example\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+        b"--x\r\nContent-Type: text/plain; charset=nonsense\r\n\r\nTwo \xe4 left\r\n"
+        b'--x\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename="\xe4.csv"\r\n\r\n1\r\n'
+        b"--x\r\nContent-Type: message/rfc822\r\nContent-Disposition: attachment\r\n\r\nSubject: within\r\n\r\nx\r\n--x--\r\n"
+    )
+    with smtplib.SMTP("127.0.0.1", app.smtp_port, timeout=10) as session:
+        session.sendmail("shop@laden.example", ["ada@office.example"], raw)
+    paths = ("/", "/mail/1", "/mail/1/raw", "/mail/1/1", "/mail/1/2", "/sandbox/mails")
+    assert [client.get(path).status_code for path in paths] == [200] * 6
+    assert "Two" in client.get("/mail/1").text
+    assert client.get("/mail/1/1").content.strip() == b"1"
+    assert b"Subject: within" in client.get("/mail/1/2").content
+
+
 def test_it_is_emptied_from_its_own_page_only(mail: tuple[MailApp, httpx.Client]) -> None:
     app, client = mail
     send(app)
