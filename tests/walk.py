@@ -36,7 +36,10 @@ from tests.portal import portal_settings
 from tests.world import World
 
 NO_PAGES: Final = ("/api/", "/hooks/", "/portal", "/static/", "/livez", "/readyz", "/metrics")
-BY_HAND: Final[Mapping[str, str]] = {"/welcome/{token}": "/welcome/nobody-has-this"}
+BY_HAND: Final[Mapping[str, str]] = {
+    "/welcome/{token}": "/welcome/nobody-has-this",
+    "/papers/{kind}/{flow}/{key:path}": "/papers/order/shop-orders/shop/order/nobody",
+}
 """Routes that no page leads to, and an address of each."""
 SIDEWAYS: Final = (
     "/no/such/page", "/search?q=%3Cscript%3E", "/search?q=", "/jobs?q=%22%3E&since=x&error=%3Cb%3E", "/audit?actor=%22%3E%3Cb%3E",

@@ -95,4 +95,4 @@ def test_who_is_at_work(world: World, client: TestClient) -> None:
     found = get(client, "/workers")
     assert found["nobody"] is False
     assert [(one["role"], one["threads"], one["gone"]) for one in found["processes"]] == [("worker", 4, False)]
-    assert {one["name"] for one in found["queues"]} == {"live", "sync", "backfill"}
+    assert {one["name"] for one in found["queues"]} == {"rush", "live", "sync", "backfill"}

@@ -102,6 +102,10 @@ def names(world: World) -> dict[str, list[Any]]:
         "delivery_id": [1, 2, 3],
         "run_id": [1, 2],
         "review_id": [1],
+        "kind": ["order", "invoice"],
+        "flow": ["shop-orders", "nothing"],
+        "key": [job.key for job in jobs],
+        "stock": ["goods", "nothing"],
         "name": ["crm", "shop", "shop-orders", "poll/shop", "bulk"],
     }
 
