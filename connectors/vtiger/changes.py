@@ -166,7 +166,6 @@ class Changes:
         self._canary = canary
         self._clock = clock
         self._ref = ref
-        self._currencies = {id: iso for iso, id in reversed(settings.currencies.items())}
 
     def since(self, kind: ChangeKind, cursor: str | None) -> Iterator[CrmPage]:
         watch = self.watch(MODULE[kind], self._columns(kind))
@@ -207,7 +206,7 @@ class Changes:
             status=_text(row, STATUS[kind]),
             modified=parse_utc(_text(row, BY)),
             by_us=by == us if by and us else None,
-            currency=self._currencies.get(_text(row, "currency_id"), ""),
+            currency=self._settings.currency_of(_text(row, "currency_id")),
             total=money(row.get("hdnGrandTotal")),
             received=money(row.get("received")),
             balance=money(row.get("balance")),

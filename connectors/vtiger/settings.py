@@ -100,6 +100,10 @@ class VtigerSettings(ConnectionSettings):
             raise ValueError("name at least one tax slot, like tax1")
         return value
 
+    def currency_of(self, id: str) -> str:
+        """The ISO code of a currency's id over there, the first of several; "" for one that the table does not have."""
+        return next((iso for iso, known in self.currencies.items() if known == id), "")
+
     def external_field(self, module: Module) -> str:
         """The external id's field on this module."""
         return self.external_id_fields.get(module, self.external_id_field)

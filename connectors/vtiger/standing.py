@@ -49,7 +49,6 @@ class Standing:
         self._modules = modules
         self._canary = canary
         self._ref = ref
-        self._currencies = {id: iso for iso, id in reversed(settings.currencies.items())}
 
     # -- all orders ---------------------------------------------------------------------------------------------------
 
@@ -72,7 +71,7 @@ class Standing:
             customer_number=_text(row, CUSTOMER_NUMBER),
             account_id=_text(row, "account_id"),
             total=amount(row.get("hdnGrandTotal")),
-            currency=self._currencies.get(_text(row, "currency_id"), ""),
+            currency=self._settings.currency_of(_text(row, "currency_id")),
             status=_text(row, "sostatus"),
             placed=_day(_text(row, placed)),
             created=parse_utc(_text(row, "createdtime")),
