@@ -6,8 +6,12 @@ second, because `modified_after` and `after` are exclusive (WordPress compares w
 seen. Rows that come twice are dropped here.
 
 A page that lies wholly within one second cannot be passed like that. That second is read as a closed window, by id
-and page number, until two things hold: the last page is reached, and the number of rows in the window stayed the same
-(rows can only leave a past second, by being modified again; then they turn up later in the walk).
+and page number. It counts as read when the last page was reached and no row left meanwhile, which would have moved the
+rows behind it to pages already read: the number of rows stayed the same or, where the shop tells no numbers, a second
+reading found nothing else. That proves something only of a second that was over before, because then rows can only
+leave it (by being modified again; they turn up later in the walk). While a second lasts, one row may come into a page
+already read as another one leaves, and the number tells nothing. A second is over once a later time is listed; one that
+is not is read as far as it has come and never passed: the next run begins with it.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from connectors.woocommerce.changes import id_of, moment_of
+from connectors.woocommerce.changes import content_of, id_of, moment_of
 from connectors.woocommerce.client import Answer, Client
 from core.errors import RetryLater
 
@@ -73,7 +77,7 @@ class Walk:
     more: Mapping[str, str] = field(default_factory=dict)
     """Parameters besides."""
     _pages: int = 0
-    _seen: set[tuple[int, datetime | None]] = field(default_factory=set)
+    _seen: set[tuple[int, str]] = field(default_factory=set)
     _total: int | None = None
 
     def steps(self) -> Iterator[Step]:
@@ -95,20 +99,30 @@ class Walk:
                 after = newest - SECOND
                 continue
             second = max(newest, after + SECOND)
+            over = self._is_over(second)
             yield from self._drain(second)
-            after = second
+            if over:
+                after = second
+            elif not self._is_over(second):
+                return
+
+    def _is_over(self, second: datetime) -> bool:
+        """Whether something later is listed, so that nothing more can come into this second."""
+        return bool(self._ask(second, None, self.by.orderby, 1).body)
 
     def _drain(self, second: datetime) -> Iterator[Step]:
         """Everything within one second. Until it is complete, only the time before it counts as seen."""
+        read: set[int | None] | None = None
         for _ in range(MAX_RESTARTS):
-            page, expected = 0, None
+            former, read, page, expected = read, set[int | None](), 0, None
             while self._pages < MAX_PAGES:
                 page += 1
                 asked_at = self.now()
                 answer = self._ask(second - SECOND, second + SECOND, "id", page)
+                read.update(id_of(row) for row in answer.body)
                 expected = answer.total if expected is None else expected
-                moved = answer.total != expected
                 last = self._is_last(answer, page)
+                moved = answer.total != expected or (last and expected is None and read != former)
                 yield Step(
                     self._fresh(answer), second if last and not moved else second - SECOND, asked_at, self._total
                 )
@@ -146,7 +160,7 @@ class Walk:
         for row in answer.body:
             record_id = id_of(row)
             if record_id is not None:
-                mark = (record_id, moment_of(row))
+                mark = (record_id, content_of(row))  # not its time: it may change twice within a second
                 if mark in self._seen:
                     continue
                 self._seen.add(mark)
