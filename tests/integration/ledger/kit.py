@@ -183,7 +183,7 @@ def due_in(ledger: Ledger, job: int | Claim) -> float:
     return float(row.due_at - row.now) / SECOND
 
 
-def until(fact: Callable[[], object], within: float = 10.0, what: str = "") -> None:
+def until(fact: Callable[[], object], within: float = 90.0, what: str = "") -> None:
     """Look again and again; fails when it does not become true."""
     deadline = time.monotonic() + within
     while not fact():
@@ -206,7 +206,7 @@ def counting(patch: pytest.MonkeyPatch, owner: object, name: str) -> list[tuple[
 # -- threads -------------------------------------------------------------------------------------------------------
 
 
-def together(works: Sequence[Callable[[], T]], within: float = 30.0) -> list[T]:
+def together(works: Sequence[Callable[[], T]], within: float = 120.0) -> list[T]:
     """Run all of them at the same time; their answers in order. The first error of any of them is raised."""
     gate = threading.Barrier(len(works))
     answers: dict[int, T] = {}
@@ -245,7 +245,7 @@ def beside(work: Callable[[], object]) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     yield thread
-    thread.join(20)
+    thread.join(120)
     if errors:
         raise errors[0]
     assert not thread.is_alive(), "it is stuck"

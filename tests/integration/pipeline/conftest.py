@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.crm import CrmApp
 from tests.integration.ledger import kit
-from tests.world import SkippingClock, World, crm
+from tests.world import SkippingClock, World, crm, wait_for
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -38,6 +38,12 @@ class Maker:
         """The CRM is not still at a late commit."""
         assert self.app is not None
         return self.app.landed
+
+    def land(self) -> None:
+        """What the CRM was to commit late is committed now."""
+        assert self.app is not None
+        self.app.land()
+        wait_for(self.landed)
 
 
 @pytest.fixture

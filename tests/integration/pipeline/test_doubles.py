@@ -16,7 +16,7 @@ from ledger.links import Link
 from pipelines import doubles, schedules
 from pipelines.run import Run
 from tests.orders import order, stranger
-from tests.world import SkippingClock, World, wait_for
+from tests.world import SkippingClock, World
 
 HOLD = 120.0
 KEY = "shop/order/1"
@@ -34,8 +34,7 @@ def late(world: World, make: Any, module: str, **over: Any) -> None:
     world.deliver(order(1, billing=stranger(1), **over))
     world.finish(fill=False)
     assert len(world.records(module)) == 1
-    make.app.land()
-    wait_for(make.landed)
+    make.land()
     assert len(world.records(module)) == 2
 
 

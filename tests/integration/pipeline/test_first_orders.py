@@ -27,8 +27,8 @@ def test_one_customer_however_many_ask(make: Callable[..., World], php: int) -> 
     The CRM is slow, and says nothing about the first thing it is asked to create until long after: whoever looks before
     the hold is over finds nobody, and would make a second one.
     """
-    first = make(php=php, unique_account_names=False, hold=2.0)
-    second = make(hold=2.0)
+    first = make(php=php, unique_account_names=False, hold=6.0)
+    second = make(hold=6.0)
     first.faults(
         latency_ms=5,
         jitter_ms=10,
