@@ -1,4 +1,4 @@
-"""What `[flow.promise]` says of the connection that carries its messages."""
+"""What `[flow.promise]` says of the connection that carries its messages, and of the ERP that tells promised days."""
 
 from __future__ import annotations
 
@@ -32,3 +32,33 @@ def check(
         elif letters[via] == "mail" and not promise.get("tell") and not connections[via].get("recipients"):
             message = "nobody would be told where the rep's address is not known"
             problem(at, message, f"write tell = [...] beside it, or give {via!r} `recipients`")
+
+
+def check_erp(
+    flows: Iterable[tuple[KeyPath, Mapping[str, Any]]],
+    telling: Mapping[str, bool],
+    connections: Mapping[str, Mapping[str, Any]],
+    end: Callable[[KeyPath, str, str, str], None],
+    problem: Callable[[KeyPath, str, str], None],
+) -> None:
+    """The ERP whose sales tell promised days. `telling`: by name of an ERP, whether such a system can; `end` checks that a key
+    names a connection of a role.
+    """
+    for path, flow in flows:
+        promise = flow.get("promise")
+        if not isinstance(promise, Mapping):
+            continue
+        at, source = (*path, "promise"), promise.get("erp")
+        if not isinstance(source, str) or not source:
+            if "erp_poll" in promise:
+                message = "`erp_poll` says nothing without an ERP that promises days"
+                problem((*at, "erp_poll"), message, "name it in `erp`, or leave this out")
+            continue
+        end(at, "erp", source, "erp")
+        kinds = connections.get(source, {}).get("kinds")
+        if telling.get(source) is False:
+            able = ", ".join(name for name, can in telling.items() if can)
+            hint = f"name one of {able}, or leave this out" if able else "leave this out"
+            problem((*at, "erp"), f"{source!r} does not tell which days were promised", hint)
+        elif telling.get(source) and (not isinstance(kinds, list) or "sale" not in kinds):
+            problem((*at, "erp"), f"{source!r} is not asked for sales", 'write `kinds` there, with "sale" in it')

@@ -51,8 +51,14 @@ class PromiseRule(Section):
 
 
 class PromiseSettings(Section):
-    """`[flow.promise]`: the promise of an order whose store names none, and what happens when one is not kept."""
+    """`[flow.promise]`: the promise of an order whose store names none (the ERP's, else a rule's), and what happens when one is
+    not kept.
+    """
 
+    erp: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_-]{0,31})?$")] = ""
+    """ERP connection whose sales tell the day where the store names none; "": none."""
+    erp_poll: float = Field(default=300.0, ge=0, le=86_400)
+    """Seconds between two looks for the ERP's sales; 0: never by itself."""
     zone: str = "UTC"
     """Time zone of days and times, like Europe/Rome."""
     workdays: tuple[Weekday, ...] = Field(default=WEEKDAYS[:5], min_length=1)

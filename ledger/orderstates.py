@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -65,9 +65,11 @@ class OrderState:
     """When the CRM itself was last seen to say so; None: it is what we wrote."""
     updated_at: datetime | None = None
     lines: tuple[StateLine, ...] = ()
+    digest: bytes = field(default=b"", compare=False, repr=False)
+    """Of the store's side of it, as it is kept."""
 
 
-_OWN: Final = frozenset({"crm_status", "crm_seen_at", "updated_at", "lines"})
+_OWN: Final = frozenset({"crm_status", "crm_seen_at", "updated_at", "lines", "digest"})
 """What is not part of the digest of the store's side, or stands elsewhere."""
 
 
@@ -101,12 +103,13 @@ class OrderStates:
         query = sa.select(t.order_state).where(state.target == target, state.remote_id == remote_id)
         return [_state(row, ()) for row in self.db.rows(query)]
 
-    def keep(self, new: OrderState) -> bool:
-        """Keep the store's side of it; what the CRM was seen to say stays. False: it is what was kept already."""
+    def keep(self, new: OrderState, *, over: OrderState | None = None) -> bool:
+        """Keep the store's side of it; what the CRM was seen to say stays. False: it is what was kept already. `over`: what is
+        kept, where it has just been read.
+        """
         digest = _digest(new)
-        where = {"b_flow": new.flow, "b_key": new.order_key}
-        known = self.db.rows(self._one, where)
-        if known and bytes(known[0].digest) == digest:
+        known = over.digest if over is not None else self._digest_of(new)
+        if known == digest:
             return False
 
         def work(connection: Connection) -> bool:
@@ -118,6 +121,20 @@ class OrderStates:
             return True
 
         return self.db.transact(work)
+
+    def _digest_of(self, one: OrderState) -> bytes:
+        rows = self.db.rows(self._one, {"b_flow": one.flow, "b_key": one.order_key})
+        return bytes(rows[0].digest) if rows else b""
+
+    def forget(self, flow: str, order_key: str) -> None:
+        """It is gone from the CRM by our own doing: it holds no articles any more, and is made anew if it ever comes again."""
+
+        def work(connection: Connection) -> None:
+            for table in (t.order_line, t.order_state):
+                mine = (table.c.flow == flow) & (table.c.order_key == order_key)
+                connection.execute(sa.delete(table).where(mine))
+
+        self.db.transact(work)
 
     def crm_says(self, flow: str, order_key: str, status: str, *, seen_at: datetime | None = None) -> str | None:
         """The CRM's word for where this order stands: as the CRM was seen to say (`seen_at`), or as we wrote it. What it was
@@ -191,6 +208,7 @@ def _state(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderState:
         crm_seen_at=_moment(row.crm_seen_at),
         updated_at=_moment(row.updated_at),
         lines=tuple(StateLine(line.sku, line.name, Decimal(line.quantity), Decimal(line.net)) for line in lines),
+        digest=bytes(row.digest),
     )
 
 

@@ -38,7 +38,7 @@ class Watched:
     order_key: str
     promised_on: date
     source: str
-    """store, or rule."""
+    """store, erp, or rule."""
     ship_by: datetime
     due: datetime
     level: str

@@ -15,7 +15,7 @@ watch = Table(
     Column("flow", String(32), primary_key=True),
     Column("order_key", String(300), primary_key=True),
     Column("promised_on", String(10), nullable=False),
-    # The store, or a rule of the flow.
+    # The store, the ERP, or a rule of the flow.
     Column("source", String(8), nullable=False),
     Column("ship_by", Micros, nullable=False),
     Column("due", Micros, nullable=False),

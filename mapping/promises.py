@@ -1,6 +1,7 @@
 """By which day the customer was promised the goods, and whether that still holds (pure).
 
-The store's own day comes first; else the flow's rules say it, by delivery method and the day on which the order was placed.
+The store's own day comes first, then the ERP's; else the flow's rules say it, by delivery method and the day on which the order
+was placed.
 Days are those of the flow's time zone, and end at its midnight.
 """
 
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from core.promisesettings import WEEKDAYS, PromiseRule, PromiseSettings
 
-Source = Literal["store", "rule"]
+Source = Literal["store", "erp", "rule"]
 USUAL: Final = PromiseSettings()
 """For flows without `[flow.promise]`: what the store promises is watched, and nobody is told."""
 FARTHEST: Final = 3660
@@ -64,17 +65,19 @@ def promise_of(
     settings: PromiseSettings | None,
     *,
     promised_on: date | None,
+    erp_on: date | None = None,
     method: str,
     rush: bool,
     placed_at: datetime,
     paid_at: datetime | None,
 ) -> Promise | None:
-    """The promise of an order; None: there is none. `promised_on`: the store's own day."""
+    """The promise of an order; None: there is none. `promised_on`: the store's own day; `erp_on`: the ERP's."""
     own = settings or USUAL
     counted = placed_at if own.counts_from == "placed" else paid_at
-    if promised_on is not None:
+    told: Source = "store" if promised_on is not None else "erp"
+    if (day := promised_on or erp_on) is not None:
         local = (counted or placed_at).astimezone(ZoneInfo(own.zone))
-        return _promise(own, promised_on, "store", _counted(own, local, 0, own.cutoff))
+        return _promise(own, day, told, _counted(own, local, 0, own.cutoff))
     if counted is None:
         return None
     local = counted.astimezone(ZoneInfo(own.zone))

@@ -128,6 +128,13 @@ def verdict(quantity: Decimal, rule: Rule | None, hysteresis: Decimal, *, is_ope
     return "close" if quantity >= rule.minimum + abs(rule.minimum) * hysteresis else "keep"
 
 
+def free_to_sell(quantities: Iterable[Decimal], safety: Decimal, needed: Decimal = Decimal(0)) -> Decimal:
+    """What may be sold of an article: what is in its warehouses, without the safety stock and what open orders need; never
+    below 0.
+    """
+    return max(sum(quantities, Decimal(0)) - safety - needed, Decimal(0))
+
+
 def days_of_cover(there: Decimal, ordered: Decimal, days: int) -> int | None:
     """For how many whole days `there` lasts if orders go on as in the last `days`; None where nothing was ordered."""
     if ordered <= 0:

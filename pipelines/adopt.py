@@ -27,9 +27,10 @@ from ledger.reviews import Candidate, Review
 from ledger.runs import Item, RunView
 from mapping.adoption import AdoptCandidate, Adoption, AdoptRules, StoreOrder, grade
 from mapping.canonical import SalesOrder
-from pipelines import adopted, parties, refunds, review
+from pipelines import adopted, adoptedwatch, parties, refunds, review
 from pipelines.clerk import Clerk
 from pipelines.context import Context
+from pipelines.life import There
 from pipelines.linking import Faces
 from pipelines.orders import KIND
 
@@ -49,6 +50,8 @@ class Listed:
     change: Change
     packed: bytes
     refs: Mapping[str, str]
+    promised: bool = False
+    """The store told a promised day."""
 
     @property
     def key(self) -> str:
@@ -155,6 +158,7 @@ class _Adopting:
         verdicts = {one.key: one for one in grade(asked, self._as_linked(rows), self._rules())}
         for some in _chunks(list(listed.values())):
             self._settle(some, verdicts, links, answers)
+            self._watch([one for one in some if one.promised], rows)
         self._write_back(list(listed.values()), rows)
 
     def _rules(self) -> AdoptRules:
@@ -296,6 +300,20 @@ class _Adopting:
         names = ", ".join(f"{choice.number or choice.id} ({choice.score})" for choice in choices[:3])
         return one.item("doubtful", f"{verdict.note or 'not certain'}: {names}", candidates=[c.id for c in choices])
 
+    def _watch(self, some: Sequence[Listed], rows: Mapping[str, CrmOrderRow]) -> None:
+        """What the store has promised of adopted orders is held against what leaves and arrives from now on."""
+        store, seen_at = self.context.store(self.flow.source), self.ledger.clock.now()
+        links = self._links([one.key for one in some])
+        for one in some:
+            link = links.get(one.key)
+            row = rows.get(link.remote_id) if link is not None and link.origin == adopted.ORIGIN else None
+            if row is None:
+                continue
+            change = one.unpacked()
+            order = refunds.shown(self.context, self.flow, store.order(change.key, change.raw or b""))
+            there = There(row.ref.id, row.account_id, "", row.status, seen_at)
+            adoptedwatch.begin(self.context, self.flow, order, there)
+
     # -- writing back ----------------------------------------------------------------------------------------------
 
     def _write_back(self, listed: Sequence[Listed], rows: Mapping[str, CrmOrderRow]) -> None:
@@ -340,7 +358,13 @@ def _listed(change: Change, order: SalesOrder, faces: Faces) -> Listed:
         currency=order.currency,
         placed=order.placed_at.date(),
     )
-    return Listed(known, replace(change, raw=None), zlib.compress(change.raw or b"", 1), adopted.refs_of(order))
+    return Listed(
+        known,
+        replace(change, raw=None),
+        zlib.compress(change.raw or b"", 1),
+        adopted.refs_of(order),
+        order.promised_on is not None,
+    )
 
 
 def _countable(row: CrmOrderRow) -> CrmOrderRow:

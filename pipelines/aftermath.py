@@ -23,7 +23,9 @@ _CREDIT: Final = "credit:"
 class Aftermath:
     """`invoiced`: marks (pipelines.crediting.mark) of refunds that the invoice was made with. `credits`: marks of refunds whose
     credit notes were begun.
-    `was`: the invoice's word before it was cancelled. `times`: how many cancellations were taken back.
+    `was`: the invoice's word before it was cancelled. `times`: how many cancellations were taken back. Of an order that
+    is called off or refunded in full, as neither its status nor the CRM's word tells it any more: `left`, whether goods had
+    left before, and `refunded`, whether it was refunded in full.
     """
 
     invoiced: frozenset[str] = frozenset()
@@ -31,10 +33,13 @@ class Aftermath:
     action: Action = ""
     was: str = ""
     times: int = 0
+    left: bool = False
+    refunded: bool = False
 
     def refs(self) -> dict[str, str]:
         """As the link keeps it."""
-        words = {"action": self.action, "was": self.was, "times": str(self.times) if self.times else ""}
+        words = {"action": self.action, "was": self.was, "times": str(self.times or "")}
+        words |= {"left": "1" if self.left else "", "refunded": "1" if self.refunded else ""}
         marks = {f"{_IN}{id}" for id in self.invoiced} | {f"{_CREDIT}{id}" for id in self.credits}
         return {**dict.fromkeys(sorted(marks), "1"), **{name: word for name, word in words.items() if word}}
 
@@ -70,4 +75,6 @@ def _read(refs: Mapping[str, str]) -> Aftermath:
         action=actions.get(refs.get("action", ""), ""),
         was=refs.get("was", ""),
         times=int(refs.get("times", "0")),
+        left="left" in refs,
+        refunded="refunded" in refs,
     )

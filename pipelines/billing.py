@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from core.keys import Key
 from ledger.invoices import KIND, InvoiceState, State
+from mapping.days import day_in
 from pipelines.context import Context
 
 
@@ -54,7 +55,7 @@ class Shown:
 
 def of_order(context: Context, key: Key, flows: Iterable[str]) -> list[Shown]:
     """The bills of this order in these flows, the oldest first."""
-    today = context.ledger.clock.now().date()
+    today = day_in(context.ledger.clock.now(), context.seller.zone)
     found: list[Shown] = []
     for flow in dict.fromkeys(flows):
         rows = context.ledger.invoices.of_order(flow, str(key))

@@ -16,7 +16,7 @@ from ledger.links import Link
 from mapping.canonical import LineKind, OrderLine, OrderStatus, SalesOrder
 from mapping.canonical.totals import rounding_unit
 from mapping.refunds import PREFIX, as_sold, less_refunds, reversal
-from pipelines import aftermath, crediting, invoices
+from pipelines import aftermath, crediting, invoices, life
 from pipelines.aftermath import Action, Aftermath
 from pipelines.run import Run
 
@@ -33,18 +33,24 @@ def decide(run: Run, order: SalesOrder, words: OrderRefs, link: Link | None) -> 
     """
     key = str(order.key)
     known = aftermath.of(run, key)
-    if order.status not in CALLS_OFF or link is None or not link.linked:
+    if not life.called_off(order) or link is None or not link.linked:
         return ""
-    if known.action:
-        return known.action
-    action = _action(run, order, words, link)
-    aftermath.keep(run, key, replace(known, action=action))
-    return action
+    known = replace(
+        known,
+        left=known.left or (not known.action and _shipped(run, order, link)),
+        refunded=known.refunded or order.status is OrderStatus.REFUNDED,
+    )
+    if order.status in CALLS_OFF and not known.action:
+        known = replace(known, action=_action(run, order, words, link, known))
+    aftermath.keep(run, key, known)
+    return known.action if order.status in CALLS_OFF else ""
 
 
 def follow(run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref, action: Action) -> None:
     """The invoice of a cancelled order, as it was decided; what a cancellation did that the store has taken back is undone."""
     crm, known = aftermath.crediting(run), aftermath.of(run, str(order.key))
+    if (known.left or known.refunded) and not life.called_off(order):  # its status tells again, and it is noted
+        known = aftermath.keep(run, str(order.key), replace(known, left=False, refunded=False))
     if crm is None:
         return
     if not action:
@@ -63,21 +69,24 @@ def follow(run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref, action:
 # -- what to do --------------------------------------------------------------------------------------------------------
 
 
-def _action(run: Run, order: SalesOrder, words: OrderRefs, link: Link) -> Action:
+def _action(run: Run, order: SalesOrder, words: OrderRefs, link: Link, known: Aftermath) -> Action:
     """By the strictest policy of what happened already."""
     policy = run.flow.cancel
     invoices.settle(run, order)
     late = {"invoiced": policy.invoiced} if _invoiced(run, order) else {}
-    late |= {"shipped": policy.shipped} if _shipped(run, order, link) else {}
+    late |= {"shipped": policy.shipped} if known.left else {}
     wanted = next((word for word in _STRICTEST if word in late.values()), None)
     if wanted is None:
         return "plain"
     if wanted != "hold":
         return wanted
-    there = run.crm.order_total(Ref(link.remote_id, link.remote_number))
-    if there is not None and there[1] == run.crm.order_word(words, order):
-        return "person"
-    raise _held(run, order, link, [what for what, word in late.items() if word == "hold"])
+    why = [what for what, word in late.items() if word == "hold"]
+    there, word = run.crm.order_total(Ref(link.remote_id, link.remote_number)), run.crm.order_word(words, order)
+    if there is None or there[1] != word:
+        raise _held(run, order, link, why)
+    if known.refunded:  # the word is ours
+        raise _held(run, order, link, why, word)
+    return "person"
 
 
 def _invoiced(run: Run, order: SalesOrder) -> bool:
@@ -102,12 +111,18 @@ def _shipped(run: Run, order: SalesOrder, link: Link) -> bool:
     return bool(before.shipped_at or before.delivered_at) or before.crm_status in words
 
 
-def _held(run: Run, order: SalesOrder, link: Link, why: list[str]) -> Held:
+def _held(run: Run, order: SalesOrder, link: Link, why: list[str], word: str = "") -> Held:
+    """`word`: the CRM's word for called off orders, where it is the order's already."""
     there = link.remote_number or link.remote_id
+    so = "stays as it is"
+    do = f"cancel {there} there, with its invoice or by a credit note, then retry; or skip this job"
+    if word:
+        so = f"is {word} there since it was refunded, and stays as it is"
+        do = f"see what becomes of the money and of the invoices of {there} there, then skip this job"
     return Held(
         f"The store has called off the order {order.number}, which is {' and '.join(why)} already: {there} in "
-        f"{run.flow.target} stays as it is. What to do: cancel {there} there, with its invoice or by a credit note, then "
-        f'retry; or skip this job. To have it done from now on, set {why[0]} = "cancel" or "credit" in the flow\'s cancel table.',
+        f"{run.flow.target} {so}. What to do: {do}. "
+        f'To have it done from now on, set {why[0]} = "cancel" or "credit" in the flow\'s cancel table.',
         error_class=LATE,
         field="status",
     )

@@ -17,6 +17,7 @@ from core.keys import external_id
 from ledger.invoices import InvoiceState
 from ledger.links import Link
 from mapping.canonical import OrderLine, Refund, SalesOrder
+from mapping.days import day_in
 from mapping.refunds import credit_of, less_refunds, lines_of, taken_off
 from pipelines import aftermath
 from pipelines.aftermath import Aftermath
@@ -104,7 +105,7 @@ def refunded(run: Run, order: SalesOrder, refs: OrderRefs, order_ref: Ref, wante
         known = aftermath.keep(run, str(order.key), replace(known, credits=known.credits | new))
     for refund in wanted:
         lines = _lines(order, refund)
-        day = refund.created.date() if refund.created is not None else None
+        day = day_in(refund.created, run.context.seller.zone) if refund.created is not None else None
         reason = f"Refund {refund.id}" + (f": {refund.reason}" if refund.reason else "")
         ensure(run, crm, order, refs, order_ref, Note(_place(mark(refund)), lines, reason, day))
     for one in sorted(known.credits - {mark(refund) for refund in wanted}):
@@ -159,7 +160,7 @@ def _external(order: SalesOrder, place: str) -> str:
 def ensure(run: Run, crm: Crediting, order: SalesOrder, refs: OrderRefs, order_ref: Ref, note: Note) -> None:
     """The credit note, once, and not cancelled."""
     credit = credit_of(order, note.lines)
-    own = replace(refs, external_id=_external(order, note.place), notes=(note.reason,))
+    own = replace(refs, external_id=_external(order, note.place), notes=(note.reason,), zone=run.context.seller.zone)
     word = crm.bill_word("credited")
     made = run.ensure(
         KIND,

@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from connectors.roles import Bill, Erp, Invoicing, OrderRefs, Ref
+from connectors.roles import Bill, OrderRefs, Ref
 from connectors.roles.invoicing import InvoiceWord
-from core.errors import Held, NotThere, OrderwireError, RetryLater, Skipped
-from core.keys import Change, Key, external_id
+from core.errors import Held, OrderwireError, RetryLater, Skipped
+from core.keys import Key, external_id
 from ledger.flows import REHEARSED
-from ledger.inbox import Record
 from ledger.invoices import KIND, InvoiceState, State
 from ledger.jobs import Outcome
 from ledger.links import Link
 from mapping.canonical import ErpInvoice, SalesOrder
+from mapping.days import day_in
 from mapping.erpinvoices import billed, fits, named
-from pipelines import adopted, crediting, customers, invoices, orders, products
+from pipelines import adopted, crediting, customers, erporders, invoices, orders, products
 from pipelines.run import Ensured, Run
 from pipelines.standing import UNTIL_LIVE
 
@@ -52,11 +52,11 @@ def carry(run: Run) -> Outcome:
             burns=False,
         )
     erp = run.context.erp(run.claim.key.connection)
-    record = _newest(run, erp)
+    record = erporders.newest(run, erp)
     if record.deleted:
         return _deleted(run)
     if record.raw is None:
-        raise _unknown_state()
+        raise erporders.unknown_state(record.key)
     invoice = erp.invoice(record.key, record.raw)
     found = _orders(run, invoice)
     if not found:
@@ -68,38 +68,6 @@ def carry(run: Run) -> Outcome:
 
 
 # -- the bill ----------------------------------------------------------------------------------------------------------
-
-
-def _newest(run: Run, erp: Erp) -> Record:
-    """The newest state; asked of the ERP where what we have cannot be trusted."""
-    key, inbox = run.claim.key, run.context.ledger.inbox
-    record = inbox.record(key)
-    if record is not None and not record.must_fetch:
-        return record
-    asked_at = run.context.ledger.clock.now()
-    try:
-        change = erp.fetch(key)
-    except NotThere:
-        dedupe = f"gone:{key.kind}:{key.id}:{asked_at.isoformat()}"
-        change = Change(key, None, None, dedupe, fetched_at=asked_at, deleted=True)
-    inbox.accept(
-        [replace(change, fetched_at=asked_at)],
-        run.context.routes,
-        via="fetch",
-        want_jobs=False,
-        correlation=run.claim.correlation,
-    )
-    record = inbox.record(key)
-    if record is None:
-        raise _unknown_state()
-    return record
-
-
-def _unknown_state() -> Held:
-    return Held(
-        "Only a hint of this invoice is known. What to do: have the ERP's invoices polled again.",
-        error_class="missing reference",
-    )
 
 
 def _deleted(run: Run) -> Outcome:
@@ -133,25 +101,13 @@ def _orders(run: Run, invoice: ErpInvoice) -> list[Found]:
 def _named(run: Run, names: Sequence[str]) -> list[Found]:
     found: dict[Key, Found] = {}
     for name in names[:MOST_NAMES]:
-        for key in _keys(run, name):
+        for key in erporders.keys_called(run.context, run.flow, name):
             if key in found:
                 continue
             one = _linked(run, key)
             if one is not None:
                 found[key] = one
     return list(found.values())
-
-
-def _keys(run: Run, name: str) -> list[Key]:
-    """The orders of this flow's store that are called so: by number, by our name for them, by their number in the CRM."""
-    source, target = run.flow.source, run.flow.target
-    records = run.context.ledger.inbox.by_number(name, source)
-    keys = [one.key for one in records if one.key.kind == orders.KIND and one.number == name and not one.deleted]
-    if not keys and name.startswith(f"{source}/{orders.KIND}/"):
-        keys = [Key.parse(name)]
-    if not keys:
-        keys = [Key.parse(one) for one in run.ledger.invoices.orders_called(source, target, name)]
-    return keys
 
 
 def _linked(run: Run, key: Key) -> Found | None:
@@ -170,7 +126,7 @@ def _no_order(run: Run, invoice: ErpInvoice) -> OrderwireError:
     if not names:
         return Skipped(f"{what} names no order.", rule="no order")
     begun = run.ledger.flows.get(run.flow.name).start
-    if begun is not None and invoice.issued is not None and invoice.issued < begun.date():
+    if begun is not None and invoice.issued is not None and invoice.issued < day_in(begun, run.context.seller.zone):
         return Skipped(f"{what} was issued before this flow began to create orders.", rule="before start")
     if invoice.status == "cancelled":
         return Skipped(f"{what} is cancelled, and its order is not known.", rule="no order")
@@ -217,7 +173,7 @@ def _is_anothers(run: Run, invoice: ErpInvoice) -> bool:
 
 def _goes_over(run: Run, invoice: ErpInvoice, found: Found) -> bool:
     """Whether the CRM is to have it: one that was never issued, or is of an order that stood there before us, is not."""
-    if run.flow.invoices != "from_erp" or not isinstance(run.crm, Invoicing):
+    if run.flow.invoices != "from_erp" or invoices.invoicing(run) is None:
         return False
     known = run.ledger.links.get(run.flow.target, KIND, str(invoice.key))
     if known is not None and (known.linked or known.state == "sent"):
@@ -232,8 +188,8 @@ def _goes_over(run: Run, invoice: ErpInvoice, found: Found) -> bool:
 
 def _into_crm(run: Run, invoice: ErpInvoice, found: Found) -> Ensured:
     """Create it once, then follow its status, payments and lines."""
-    crm = run.crm
-    if not isinstance(crm, Invoicing):
+    crm = invoices.invoicing(run)
+    if crm is None:
         raise Held(
             f"{run.flow.target} keeps no invoices of an ERP. What to do: choose another policy for invoices.",
             error_class="configuration",
@@ -278,6 +234,7 @@ def _refs(run: Run, invoice: ErpInvoice, content: SalesOrder, found: Found) -> O
         contact=customer.refs.get("contact", "") if same and customer is not None else "",
         owner=state.owner if state is not None and run.crm.has_owner(state.owner) else words.owner,
         notes=(note, *words.notes),
+        zone=run.context.seller.zone,
     )
 
 
@@ -336,12 +293,12 @@ def _show(run: Run, invoice: ErpInvoice, found: Sequence[Found], made: Ensured |
 
 def _in_crm(run: Run, invoice: ErpInvoice, made: Ensured) -> dict[str, Any]:
     """How the CRM's own record of the bill differs from the ERP's."""
-    state = _state(invoice)
+    state, crm = _state(invoice), invoices.invoicing(run)
     return {
         "system": run.flow.target,
         "remote_id": made.ref.id,
         "number": made.ref.number,
-        "word": run.crm.bill_word(state) if isinstance(run.crm, Invoicing) else "",
+        "word": crm.bill_word(state) if crm is not None else "",
         "same_as": str(invoice.key),
         "seen_at": None,
     }

@@ -1,4 +1,4 @@
-"""Asks an ERP what changed of reps, regions, customers and invoices, and by night which of them are gone."""
+"""Asks an ERP what changed of reps, regions, customers, invoices and sales, and by night which of them are gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connectors.roles import Erp, ErpKind, Feed
 from core.errors import Held, NotThere
 from core.keys import Change, Key
 from ledger.inbox import Verdict
-from pipelines import feeds
+from pipelines import erppromises, feeds
 from pipelines.context import REP_KINDS, Context
 from pipelines.reprun import gone
 
@@ -34,6 +34,8 @@ def kinds_of(context: Context, erp: Erp) -> list[ErpKind]:
         wanted += REP_KINDS
     if context.invoice_routes(erp.name):
         wanted.append("invoice")
+    if context.sale_routes(erp.name):
+        wanted.append("sale")
     return [kind for kind in wanted if kind in erp.kinds]
 
 
@@ -62,6 +64,7 @@ def compare(context: Context, source: str, *, anyway: bool = False) -> int:
     erp, found = context.erp(source), 0
     for kind in kinds_of(context, erp):
         found += _compare(context, erp, kind, anyway=anyway)
+    erppromises.forget(context, source)
     return found
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
 from connectors.roles import Invoicing, OrderRefs, Ref, Written
 from core.keys import external_id
@@ -15,8 +15,8 @@ from ledger.links import Link
 from ledger.orderstates import OrderState
 from ledger.runs import marked
 from mapping.canonical import OrderStatus, PaymentStatus, SalesOrder
-from mapping.erpinvoices import named
-from pipelines import aftermath, crediting, life
+from mapping.days import invoice_day
+from pipelines import aftermath, crediting, erporders, life
 from pipelines.run import Ensured, Run
 
 _NEVER_INVOICED: Final = frozenset(
@@ -55,7 +55,7 @@ def ensure(run: Run, order: SalesOrder, refs: OrderRefs, sales_order: Ensured, s
     if known is not None and known.linked and known.payload_hash:
         _show(run, order, known)
         return None
-    own = replace(refs, external_id=external_id(order.key.connection, KIND, order.key.id))
+    own = replace(refs, external_id=external_id(order.key.connection, KIND, order.key.id), zone=run.context.seller.zone)
     made = run.ensure(
         KIND,
         key,
@@ -108,8 +108,9 @@ def _note(run: Run, order: SalesOrder, made: Ensured) -> None:
     """Show it with the order. What the CRM says of it later comes by its own way (pipelines.crmpolling)."""
     if run.rehearsed:
         return
-    word = run.crm.invoice_word(order) if isinstance(run.crm, Invoicing) else ""
-    state: State = run.crm.invoice_state(word) if isinstance(run.crm, Invoicing) else "unknown"
+    crm = invoicing(run)
+    word = crm.invoice_word(order) if crm is not None else ""
+    state: State = crm.invoice_state(word) if crm is not None else "unknown"
     run.ledger.invoices.made(
         InvoiceState(
             flow=run.flow.name,
@@ -122,7 +123,7 @@ def _note(run: Run, order: SalesOrder, made: Ensured) -> None:
             state=state,
             currency=order.currency,
             total=order.total,
-            issued=(order.paid_at or order.placed_at).date(),
+            issued=invoice_day(order, run.context.seller.zone),
         )
     )
 
@@ -140,16 +141,15 @@ def _show(run: Run, order: SalesOrder, link: Link) -> None:
 def _wake_bills(run: Run, order: SalesOrder, sales_order: Ensured) -> None:
     if not run.flow.invoices_from or run.rehearsed:
         return
-    names = names_of(order, sales_order.ref.number)
+    names = erporders.names_of(order.key, order.number, sales_order.ref.number)
     for route in run.context.invoice_routes(run.flow.invoices_from):
         if route.flow == run.flow.name:
             run.ledger.invoices.came(route, names)
 
 
-def names_of(order: SalesOrder, crm_number: str) -> list[str]:
-    """What a bill of the ERP may call this order."""
-    own = external_id(order.key.connection, order.key.kind, order.key.id)
-    return list(dict.fromkeys([*named(order.number, crm_number), own, str(order.key)]))
+def invoicing(run: Run) -> Invoicing | None:
+    """The target, where its invoices have a life of their own; a rehearsal's notes what would be written."""
+    return cast("Invoicing", run.crm) if isinstance(run.context.crms.get(run.to), Invoicing) else None
 
 
 def paid_of(total: Decimal | None, balance: Decimal | None) -> Decimal | None:

@@ -195,7 +195,8 @@ def title(state: OrderState, watched: Watched) -> str:
 
 def _text(settings: PromiseSettings, state: OrderState, watched: Watched) -> str:
     zone = ZoneInfo(settings.zone)
-    promised = "the store" if watched.source == "store" else f"the rules of the flow {watched.flow}"
+    told = {"store": "the store", "erp": settings.erp or "the ERP"}
+    promised = told.get(watched.source, f"the rules of the flow {watched.flow}")
     shipped = (
         f"It left on {state.shipped_at.astimezone(zone):%Y-%m-%d}." if state.shipped_at else "It has not left yet."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -19,16 +20,30 @@ CALLED_OFF: Final = frozenset(
 """Statuses in which no goods will leave."""
 
 
+@dataclass(frozen=True, slots=True)
+class There:
+    """An order as it stands in the CRM."""
+
+    remote_id: str
+    account: str
+    owner: str
+    """By the owners table of the CRM's connection; "" where that is not known."""
+    word: str
+    """The CRM's own word for where it stands."""
+    seen_at: datetime | None = None
+    """When the CRM was seen to say so; None: it is what we wrote."""
+
+
 def note(run: Run, order: SalesOrder, refs: OrderRefs, ensured: Ensured) -> OrderState:
     """Keep how far the order has come, and tell it. A rehearsal keeps nothing."""
     key = str(order.key)
     before = run.ledger.orders.get(run.flow.name, key)
     word = _word(run, order, refs, ensured, before)
     seen = before.crm_seen_at if before is not None and word == before.crm_status else None
-    state = _state(run.flow, order, refs, ensured, word, seen)
+    state = state_of(run.flow, order, There(ensured.ref.id, refs.account, refs.owner, word, seen))
     if run.rehearsed:
         return state
-    run.ledger.orders.keep(state)
+    run.ledger.orders.keep(state, over=before)
     if before is not None and word != before.crm_status:
         run.ledger.orders.crm_says(run.flow.name, key, word)
     return state
@@ -55,17 +70,16 @@ def _word(run: Run, order: SalesOrder, refs: OrderRefs, ensured: Ensured, before
     return before.crm_status
 
 
-def _state(
-    flow: FlowSettings, order: SalesOrder, refs: OrderRefs, ensured: Ensured, word: str, seen: datetime | None
-) -> OrderState:
+def state_of(flow: FlowSettings, order: SalesOrder, there: There) -> OrderState:
+    """How far it has come, by both sides (pure)."""
     return OrderState(
         flow=flow.name,
         order_key=str(order.key),
         target=flow.target,
-        remote_id=ensured.ref.id,
+        remote_id=there.remote_id,
         number=order.number,
-        account=refs.account,
-        owner=refs.owner,
+        account=there.account,
+        owner=there.owner,
         status=order.status.value,
         payment=order.payment_status.value,
         currency=order.currency,
@@ -73,14 +87,14 @@ def _state(
         language=order.language,
         method=order.delivery_method,
         rush=order.rush,
-        open=not called_off(order) and not delivered(flow, order, word),
+        open=not called_off(order) and not delivered(flow, order, there.word),
         placed_at=order.placed_at,
         paid_at=order.paid_at,
         shipped_at=order.shipped_at,
         delivered_at=order.delivered_at,
         promised_on=order.promised_on,
-        crm_status=word,
-        crm_seen_at=seen,
+        crm_status=there.word,
+        crm_seen_at=there.seen_at,
         lines=tuple(
             StateLine(line.sku, line.name, line.quantity, line.net)
             for line in order.lines

@@ -19,6 +19,7 @@ from mapping.canonical import LineKind, OrderStatus, SalesOrder
 from mapping.refunds import taken_off
 from pipelines import (
     adopted,
+    adoptedwatch,
     amending,
     calling_off,
     crediting,
@@ -48,6 +49,8 @@ def sync_order(run: Run, order: SalesOrder) -> Outcome:
             _import_rules(run, order)
         start.require(run, order, link)
     elif link.origin == adopted.ORIGIN:
+        if not run.rehearsed:
+            adoptedwatch.follow(run.context, run.flow, order)
         return adopted.sync(run, order, link, lambda: _update_words(run, order, link))
     _limits(run, order)
     _balanced(order)

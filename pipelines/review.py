@@ -15,7 +15,7 @@ from core.redaction import redact, redact_identity
 from ledger import Ledger
 from ledger.links import Link
 from ledger.reviews import Candidate, Decision, Review
-from pipelines import adopted
+from pipelines import adopted, adoptedwatch
 from pipelines.context import Context
 from pipelines.customers import KIND as CUSTOMER
 from pipelines.customers import identity_keys
@@ -237,6 +237,8 @@ def undo(context: Context, review_id: int, *, by: str) -> Review:
         known = ledger.links.find(review.target, kind, keys)
         ours = [key for key, link in known.items() if link.remote_id == review.remote_id]
         ledger.links.drop(review.target, kind, ours, origin=adopted.ORIGIN)
+        for key in ours if kind == ORDER else ():
+            adoptedwatch.end(context, review.target, key)
     ledger.reviews.undo(review_id, by=by)
     log.info("decision taken back", review=review.id, kind=review.kind, by=by)
     return get(ledger, review_id)

@@ -5,16 +5,17 @@ A promise at risk or broken is a row that people see; a job of its own tells of 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
+from core.keys import Key
 from core.settings import FlowSettings
 from ledger.inbox import Route
 from ledger.orderstates import OrderState
 from ledger.watches import Watched
 from mapping import promises
 from mapping.promises import Promise
-from pipelines import life
+from pipelines import erporders, life
 from pipelines.context import Context
 from pipelines.run import Run
 
@@ -55,7 +56,7 @@ def _look_at(context: Context, watched: Watched) -> bool:
 def keep(context: Context, flow: FlowSettings, state: OrderState, *, silent: bool = False) -> bool:
     """Judge and keep; the job that tells is wanted where there is somebody to tell."""
     now = context.ledger.clock.now()
-    watched = _judged(flow, state, now)
+    watched = _judged(flow, state, _told_by_erp(context, flow, state), now)
     if watched is None:
         if context.ledger.watches.get(flow.name, state.order_key) is None:
             return False
@@ -65,11 +66,22 @@ def keep(context: Context, flow: FlowSettings, state: OrderState, *, silent: boo
     return context.ledger.watches.keep(watched, route, silent=silent)
 
 
-def _judged(flow: FlowSettings, state: OrderState, now: datetime) -> Watched | None:
+def _told_by_erp(context: Context, flow: FlowSettings, state: OrderState) -> date | None:
+    """The day that the flow's ERP promised; not asked for where the store has its own."""
+    if flow.promise is None or not flow.promise.erp or state.promised_on is not None:
+        return None
+    link = context.ledger.links.get(flow.target, erporders.ORDER, state.order_key)
+    crm_number = link.remote_number if link is not None else ""
+    names = erporders.names_of(Key.parse(state.order_key), state.number, crm_number)
+    return context.ledger.erp_promises.day(flow.name, flow.promise.erp, names, state.currency, state.total)
+
+
+def _judged(flow: FlowSettings, state: OrderState, erp_on: date | None, now: datetime) -> Watched | None:
     """How its promise stands (pure); None: nothing is promised."""
     promise = promises.promise_of(
         flow.promise,
         promised_on=state.promised_on,
+        erp_on=erp_on,
         method=state.method,
         rush=state.rush,
         placed_at=state.placed_at,

@@ -10,7 +10,17 @@ from typing import Any
 from connectors.roles import ErpKind, Finding, Page
 from core.errors import NotThere
 from core.keys import Change, Key
-from mapping.canonical import ErpCustomer, ErpInvoice, ErpProduct, Region, RepAssignment, SalesRep, ShipTo, StockLevel
+from mapping.canonical import (
+    ErpCustomer,
+    ErpInvoice,
+    ErpProduct,
+    ErpSale,
+    Region,
+    RepAssignment,
+    SalesRep,
+    ShipTo,
+    StockLevel,
+)
 
 BEGUN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -108,6 +118,9 @@ class Erp:
     def invoice(self, key: Key, raw: bytes) -> ErpInvoice:
         return ErpInvoice.model_validate({**json.loads(raw), "key": key})
 
+    def sale(self, key: Key, raw: bytes) -> ErpSale:
+        return ErpSale.model_validate({**json.loads(raw), "key": key})
+
     def check(self) -> Sequence[Finding]:
         return ()
 
@@ -123,6 +136,7 @@ class AsRole:
         self.customer = erp.customer_of
         self.rep = erp.rep_of
         self.region = erp.region_of
+        self.sale = erp.sale  # not by __getattr__: roles are looked for on the object itself
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._erp, name)

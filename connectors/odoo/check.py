@@ -24,6 +24,7 @@ RIGHTS: Final = {
     "account.": "Invoicing: at least Billing, or Read-only where it is offered",
     "stock.": "Inventory: User",
     "crm.": "Sales: User, All Documents",
+    "sale.": "Sales: User, All Documents",
     "product.": "Sales: User, or Inventory: User",
     "res.": "the user type Internal User",
 }

@@ -17,7 +17,7 @@ from connectors.walk import Domain, Manner, Place, Row, Walk, from_text, to_text
 from core.clock import Clock
 from core.errors import ConfigurationProblem, NotThere
 from core.keys import Change, Key
-from mapping.canonical import ErpCustomer, ErpInvoice, ErpProduct, Region, SalesRep, StockLevel
+from mapping.canonical import ErpCustomer, ErpInvoice, ErpProduct, ErpSale, Region, SalesRep, StockLevel
 from mapping.odoo import (
     code_of,
     customer_from_odoo,
@@ -27,6 +27,7 @@ from mapping.odoo import (
     region_id,
     rep_code,
     rep_from_odoo,
+    sale_from_odoo,
     stock_from_odoo,
     stock_id,
     stored,
@@ -101,6 +102,7 @@ class Odoo:
             "region": region_id,
             "product": lambda row: code_of(row, "default_code"),
             "invoice": lambda row: str(row["id"]),
+            "sale": lambda row: str(row["id"]),
         }
         return self._listed(kind, lambda row: [name[kind](row)])
 
@@ -170,6 +172,9 @@ class Odoo:
 
     def invoice(self, key: Key, raw: bytes) -> ErpInvoice:
         return invoice_from_odoo(key, stored(raw))
+
+    def sale(self, key: Key, raw: bytes) -> ErpSale:
+        return sale_from_odoo(key, stored(raw))
 
     # -- looking after it ----------------------------------------------------------------------------------------------
 

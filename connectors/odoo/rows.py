@@ -20,6 +20,7 @@ from connectors.odoo.sources import (
     MEMBERS,
     PARTNER_FIELDS,
     PRODUCT_FIELDS,
+    SALE_FIELDS,
     STOCK_FIELDS,
     TEAM_FIELDS,
     TEAMS,
@@ -38,6 +39,7 @@ RECORD_FIELDS = {
     "region": TEAM_FIELDS,
     "product": PRODUCT_FIELDS,
     "invoice": INVOICE_FIELDS,
+    "sale": SALE_FIELDS,
 }
 OWNERS = {"stock.move": "product_id", "stock.quant": "product_id", "crm.team.member": "crm_team_id"}
 """Model -> its field with the record that is to be read again."""
@@ -84,6 +86,8 @@ class Rows:
             ids = [reference(row.get(OWNERS.get(source.model, "id"))) for row in rows]
             levels = self._levels([number for number in ids if number is not None], asked_at)
             found = [(stock_id(level["_warehouse"], code_of(level, "default_code")), level) for level in levels]
+        elif kind == "sale":
+            found = [(str(row["id"]), row) for row in rows]
         else:
             found = [(str(row["id"]), row) for row in self._invoices(rows)]
         return [change_of(self.settings.name, kind, name, row, asked_at) for name, row in found if name]

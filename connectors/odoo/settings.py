@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 from core.secrets import SecretRef
 from core.settings import ConnectionSettings
 
-Told = Literal["customer", "rep", "region", "product", "stock", "invoice"]
-ALL: Final[tuple[Told, ...]] = ("customer", "rep", "region", "product", "stock", "invoice")
+Told = Literal["customer", "rep", "region", "product", "stock", "invoice", "sale"]
+USUAL: Final[tuple[Told, ...]] = ("customer", "rep", "region", "product", "stock", "invoice")
 
 
 def _address(url: str) -> str:
@@ -26,6 +26,7 @@ def _address(url: str) -> str:
 class OdooSettings(ConnectionSettings):
     """`[[connection]] connector = "odoo"`."""
 
+    tells_promises: ClassVar[bool] = True
     connector: Literal["odoo"] = "odoo"
     url: Annotated[str, AfterValidator(_address)]
     """The server's address, without a path."""
@@ -38,7 +39,7 @@ class OdooSettings(ConnectionSettings):
     """auto: JSON-2 where the server has it (19 and later), else JSON-RPC."""
     company: str = ""
     """Name of the company whose contacts, prices, stock and invoices are read; empty: the user's own."""
-    kinds: tuple[Told, ...] = ALL
+    kinds: tuple[Told, ...] = USUAL
     """What is read. Without the app Inventory leave out "stock", and so on."""
     customer_number: Literal["ref", "id"] = "ref"
     """What is a customer's number: the contact's Reference, or the id that Odoo gave it."""

@@ -65,6 +65,15 @@ LINE_FIELDS: Final = (
     "price_total",
     "write_date",
 )
+SALE_FIELDS: Final = (
+    "name",
+    "client_order_ref",
+    "state",
+    "currency_id",
+    "amount_total",
+    "commitment_date",
+    "write_date",
+)
 READS: Final = {
     "customer": ("res.partner", "res.users", "res.company", "res.country", "res.country.state"),
     "rep": ("res.users", "res.partner"),
@@ -72,9 +81,16 @@ READS: Final = {
     "product": ("product.product", "product.template"),
     "stock": ("product.product", "stock.warehouse", "stock.quant", "stock.move"),
     "invoice": ("account.move", "account.move.line", "product.product", "res.partner"),
+    "sale": ("sale.order",),
 }
 """Kind -> models that our user must be allowed to read."""
-APPS: Final = {"crm.team": "Sales", "stock": "Inventory", "account": "Invoicing", "product": "Products & Pricelists"}
+APPS: Final = {
+    "crm.team": "Sales",
+    "sale.": "Sales",
+    "stock": "Inventory",
+    "account": "Invoicing",
+    "product": "Products & Pricelists",
+}
 """Beginning of a model's name -> the app that brings it."""
 
 NOT_PEOPLE: Final = ["__system__", "default", "public", "portaltemplate"]
@@ -121,6 +137,7 @@ INVOICES: Final = Source(
     only=(["move_type", "in", ["out_invoice", "out_refund"]],),
     company=True,
 )
+SALES: Final = Source("sale.order", paths=(("", "sale.order"),), company=True)
 STAGES: Final[dict[str, tuple[Source, ...]]] = {
     "customer": (CUSTOMERS, CHILDREN),
     "rep": (REPS,),
@@ -128,5 +145,6 @@ STAGES: Final[dict[str, tuple[Source, ...]]] = {
     "product": (PRODUCTS,),
     "stock": (GOODS, MOVES, QUANTS),
     "invoice": (INVOICES,),
+    "sale": (SALES,),
 }
 """What is walked through, one after the other. When everything is read, the first alone tells it all."""

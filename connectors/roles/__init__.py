@@ -66,9 +66,14 @@ from connectors.roles.portal import (
     Publication,
     RepContact,
 )
+from connectors.roles.promising import SALE, Promising
 from connectors.roles.refunding import REFUND, Refunding, refund_key
 from connectors.roles.stock import (
     BadLevel,
+    Offer,
+    Selling,
+    Shelf,
+    ShelfProblem,
     Stocked,
     StockPage,
 )
@@ -83,6 +88,7 @@ __all__ = [
     "CREDIT",
     "OWNED",
     "REFUND",
+    "SALE",
     "USUAL",
     "Action",
     "Addressed",
@@ -127,6 +133,7 @@ __all__ = [
     "Notifier",
     "Noting",
     "Numbering",
+    "Offer",
     "OrderRefs",
     "OwnedRecord",
     "Ownership",
@@ -136,6 +143,7 @@ __all__ = [
     "Portal",
     "PortalFile",
     "ProductStock",
+    "Promising",
     "Publication",
     "Reading",
     "RecordKind",
@@ -144,6 +152,9 @@ __all__ = [
     "RepContact",
     "Repair",
     "Request",
+    "Selling",
+    "Shelf",
+    "ShelfProblem",
     "Shown",
     "Stamp",
     "StockPage",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, Protocol, runtime_checkable
 
-from connectors.roles.common import Ref, Written
+from connectors.roles.common import Difference, Ref, Written
 
 ChangeKind = Literal["order", "invoice"]
 
@@ -74,6 +74,8 @@ class ProductStock:
     """Whether our login touched it last; None where it cannot be told."""
     kept: Mapping[str, str] | None = None
     """The connector's own: fields that a change of the stock would wipe out."""
+    read_at: datetime | None = field(default=None, compare=False)
+    """When we began to read it, by our clock."""
 
 
 @runtime_checkable
@@ -86,6 +88,13 @@ class Stocking(Protocol):
 
     def set_stock(self, before: ProductStock, quantity: Decimal) -> Written:
         """Set the quantity, and leave all else of the product as it was read. Raises Ambiguous where the answer was lost."""
+        ...
+
+    def overtaken(self, before: ProductStock, written: Written, quantity: Decimal, order: Ref) -> Sequence[Difference]:
+        """Right after `set_stock`: goods that an invoice took between our reading and our writing may be in the quantity that
+        we wrote. Nothing where there was no such invoice, or it counts all the same. `order`: whose goods were moved; its own
+        invoices were counted before.
+        """
         ...
 
     def invoiced_goods(self, order: Ref) -> Mapping[str, Decimal]:

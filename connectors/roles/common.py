@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from core.keys import Change
@@ -73,3 +74,5 @@ class Written:
     differences: tuple[Difference, ...] = ()
     shown: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     """Of an order: what is to be kept with its link (connectors.roles.amending); None: nothing new."""
+    at: datetime | None = field(default=None, compare=False)
+    """When it was written by the target's own clock, where it tells."""

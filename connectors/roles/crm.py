@@ -139,6 +139,8 @@ class OrderRefs:
     payment_method: str = ""
     notes: tuple[str, ...] = ()
     """Sentences for the order's description (parked lines, rounding, refunds)."""
+    zone: str = "UTC"
+    """The seller's time zone, by which invoices are dated."""
 
 
 @dataclass(frozen=True, slots=True)

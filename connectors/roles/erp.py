@@ -9,7 +9,7 @@ from connectors.roles.common import Finding, Page
 from core.keys import Change, Key
 from mapping.canonical import ErpCustomer, ErpInvoice, ErpProduct, Region, SalesRep, StockLevel
 
-ErpKind = Literal["customer", "rep", "region", "product", "stock", "invoice"]
+ErpKind = Literal["customer", "rep", "region", "product", "stock", "invoice", "sale"]
 
 
 @runtime_checkable

@@ -1,10 +1,11 @@
-"""A system that knows how much of each article is there: an ERP, a CRM or a store."""
+"""Systems that know how much of each article is there (ERP, CRM or store), and stores that are told how much they may sell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from decimal import Decimal
+from typing import Literal, Protocol, runtime_checkable
 
 from mapping.canonical import StockLevel
 
@@ -46,4 +47,51 @@ class Stocked(Protocol):
         ...
 
 
-__all__ = ["BadLevel", "StockPage", "Stocked"]
+ShelfProblem = Literal["", "unknown", "unkept", "refused"]
+"""unknown: the store has no such article. unkept: it counts no stock of it. refused: nobody can tell which article is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """An article as a store sells it now. `id`: its own, opaque; `quantity`: how much it says there is."""
+
+    sku: str
+    id: str = ""
+    quantity: Decimal | None = None
+    problem: ShelfProblem = ""
+    reason: str = ""
+    """With a problem: a sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """So many of an article may be sold. `id`: of its shelf."""
+
+    sku: str
+    id: str
+    quantity: int
+
+
+@runtime_checkable
+class Selling(Protocol):
+    """A store that can be told how much of each article may be sold."""
+
+    name: str
+
+    def shelves(self, skus: Sequence[str]) -> Mapping[str, Shelf]:
+        """How the store sells these (some fifty); each of them is in the answer. Only reads."""
+        ...
+
+    def parcels(self, offers: Sequence[Offer]) -> Sequence[Sequence[Offer]]:
+        """The same offers, those together that one call can carry. Calls nobody."""
+        ...
+
+    def put_out(self, parcel: Sequence[Offer]) -> Mapping[str, str]:
+        """One call: set the quantities, and nothing else. By SKU "" where the store has it now, else why it has not (a
+        sentence for the operator); of what is missing nobody knows. Raises the taxonomy of core.errors where it is about the
+        whole call: `Held` where all of it was refused.
+        """
+        ...
+
+
+__all__ = ["BadLevel", "Offer", "Selling", "Shelf", "ShelfProblem", "StockPage", "Stocked"]

@@ -11,13 +11,13 @@ from connectors.tryton import check
 from connectors.tryton.client import Client
 from connectors.tryton.rows import Rows, warehouse_name, wire_day
 from connectors.tryton.settings import TrytonSettings
-from connectors.tryton.sources import GOODS, INVOICES, REPS, STAGES
+from connectors.tryton.sources import GOODS, REPS, STAGES
 from connectors.tryton.tables import TrytonTables
 from connectors.walk import Domain, Manner, Place, Row, Source, Walk, from_text, to_text
 from core.clock import Clock
 from core.errors import ConfigurationProblem, NotThere
 from core.keys import Change, Key
-from mapping.canonical import ErpCustomer, ErpInvoice, ErpProduct, Region, SalesRep, StockLevel
+from mapping.canonical import ErpCustomer, ErpInvoice, ErpProduct, ErpSale, Region, SalesRep, StockLevel
 from mapping.tryton import (
     code_of,
     customer_from_tryton,
@@ -25,11 +25,14 @@ from mapping.tryton import (
     product_from_tryton,
     rep_code,
     rep_from_tryton,
+    sale_from_tryton,
     stock_from_tryton,
     stock_id,
     stored,
 )
 
+BY_ID: Final = frozenset({"invoice", "sale"})
+"""Kinds that are called by their id: a draft has no number."""
 NUMBERED: Final[Domain] = [["code", "!=", None]]
 
 
@@ -65,8 +68,8 @@ class Tryton:
 
     def ids(self, kind: ErpKind) -> Iterator[Sequence[str]]:
         self._told(kind)
-        if kind == "invoice":
-            return self._listed(INVOICES, "id", lambda row: [str(row["id"])])
+        if kind in BY_ID:
+            return self._listed(STAGES[kind][0], "id", lambda row: [str(row["id"])])
         if kind == "rep":
             return self._listed(REPS, "party.code", lambda row: [rep_code(row.get("party."))])
         if kind == "stock":
@@ -92,7 +95,7 @@ class Tryton:
 
     def _of(self, key: Key) -> Domain:
         """The domain that finds a record by what it is called."""
-        if key.kind == "invoice":
+        if key.kind in BY_ID:
             return [["id", "=", int(key.id) if key.id.isascii() and key.id.isdigit() and len(key.id) < 18 else -1]]
         if key.kind == "rep":
             number = key.id.removeprefix("party-")
@@ -136,7 +139,7 @@ class Tryton:
         return sorted({row["party"] for page in pages for row in page if isinstance(row.get("party"), int)})
 
     def _rows(self) -> Rows:
-        return Rows(self.name, self._client, self._settings.warehouses)
+        return Rows(self.name, self._client, self._settings.warehouses, self._settings.promised)
 
     def _told(self, kind: str) -> None:
         if kind not in self.kinds:
@@ -166,6 +169,9 @@ class Tryton:
 
     def invoice(self, key: Key, raw: bytes) -> ErpInvoice:
         return invoice_from_tryton(key, stored(raw))
+
+    def sale(self, key: Key, raw: bytes) -> ErpSale:
+        return sale_from_tryton(key, stored(raw))
 
     # -- looking after it ----------------------------------------------------------------------------------------------
 

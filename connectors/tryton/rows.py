@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from connectors.polled import change_of, nameless
 from connectors.roles import ErpKind
@@ -16,11 +16,18 @@ from connectors.tryton.sources import (
     INVOICE_FIELDS,
     PARTY_FIELDS,
     PRODUCT_FIELDS,
+    SALE_FIELDS,
     STOCK_FIELDS,
 )
 from connectors.walk import Row, Source
 from core.keys import Change
 from mapping.tryton import code_of, rep_code, stock_id
+
+_FIELDS: Final[Mapping[str, Sequence[str]]] = {
+    "product": PRODUCT_FIELDS,
+    "invoice": INVOICE_FIELDS,
+    "sale": SALE_FIELDS,
+}
 
 
 @dataclass
@@ -30,8 +37,11 @@ class Rows:
     connection: str
     client: Client
     warehouses: Sequence[str] = ()
+    promised: str = "first"
+    """Which of the days that Tryton keeps (TrytonSettings.promised)."""
     _owned: frozenset[int] | None = None
     _currency: str | None = None
+    _lead_time: list[Any] | None = None
     _places: list[Row] | None = None
     _seen: set[int] = field(default_factory=set)
 
@@ -52,7 +62,7 @@ class Rows:
         if kind == "customer":
             use = tuple(f"addresses.{name}" for name in self._known("party.address", ADDRESS_USE))
             return (*self._known("party.party", CUSTOMER_FIELDS), *use)
-        return self._known(source.model, PRODUCT_FIELDS if kind == "product" else INVOICE_FIELDS)
+        return self._known(source.model, _FIELDS[kind])
 
     def _known(self, model: str, names: Sequence[str]) -> tuple[str, ...]:
         known = self.client.fields(model)
@@ -72,6 +82,8 @@ class Rows:
             found = [
                 (stock_id(level["_warehouse"], code_of(level)), level) for level in self._levels(ids, day, asked_at)
             ]
+        elif kind == "sale":
+            found = [(str(row["id"]), row) for row in self._sales(rows)]
         else:
             found = [(str(row["id"]), row) for row in rows]
         return [self._change(kind, name, row, asked_at) for name, row in found]
@@ -121,6 +133,14 @@ class Rows:
             code = (rows[0].get("currency.") or {}).get("code") if rows else None
             self._currency = code if isinstance(code, str) else ""
         return self._currency
+
+    def _sales(self, rows: Sequence[Row]) -> list[Row]:
+        """Sales with what decides which of their days is a promise: `_lead_time` is that of articles without their own."""
+        if rows and self._lead_time is None:
+            found = self.client.search_read("product.configuration", [], ["default_lead_time"])
+            self._lead_time = [row.get("default_lead_time") for row in found[:1]]
+        lead_time = next(iter(self._lead_time or ()), None)
+        return [{**row, "_promised": self.promised, "_lead_time": lead_time} for row in rows]
 
     # -- stock ---------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -10,8 +10,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 from core.secrets import SecretRef
 from core.settings import ConnectionSettings
 
-Told = Literal["customer", "rep", "product", "stock", "invoice"]
-ALL: Final[tuple[Told, ...]] = ("customer", "rep", "product", "stock", "invoice")
+Told = Literal["customer", "rep", "product", "stock", "invoice", "sale"]
+USUAL: Final[tuple[Told, ...]] = ("customer", "rep", "product", "stock", "invoice")
+"""Sales are asked for by flows that want promised days of them."""
 
 
 def _address(url: str) -> str:
@@ -26,6 +27,7 @@ def _address(url: str) -> str:
 class TrytonSettings(ConnectionSettings):
     """`[[connection]] connector = "tryton"`."""
 
+    tells_promises: ClassVar[bool] = True
     connector: Literal["tryton"] = "tryton"
     url: Annotated[str, AfterValidator(_address)]
     """The server's address, without the database."""
@@ -35,8 +37,11 @@ class TrytonSettings(ConnectionSettings):
     password: SecretRef
     company: str = ""
     """Name of the company whose agents, prices and invoices are read; empty: the user's own."""
-    kinds: tuple[Told, ...] = ALL
+    kinds: tuple[Told, ...] = USUAL
     """What is read. Without the module stock leave out "stock", and so on."""
+    promised: Literal["first", "planned"] = "first"
+    """Of the day on which a sale's goods should leave: that which was planned first, which rescheduling in the warehouse does not
+    move, or that which is planned now."""
     warehouses: tuple[str, ...] = ()
     """Codes (or names) of the warehouses whose stock is read; empty: all."""
     language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3}(_[A-Z]{2})?)?$")] = ""

@@ -79,12 +79,29 @@ INVOICE_FIELDS: Final = (
     "write_date",
     "create_date",
 )
+SALE_FIELDS: Final = (
+    "number",
+    "reference",
+    "state",
+    "currency.code",
+    "total_amount",
+    "shipping_date",
+    "lines.type",
+    "lines.shipping_date",
+    "lines.product.lead_time",
+    "lines.moves.state",
+    "lines.moves.planned_date",
+    "lines.moves.origin_planned_date",
+    "write_date",
+    "create_date",
+)
 NEEDS: Final = {
     "customer": ("party", "commission"),
     "rep": ("party", "commission"),
     "product": ("product",),
     "stock": ("product", "stock"),
     "invoice": ("account_invoice",),
+    "sale": ("sale",),
 }
 """Kind -> Tryton's modules."""
 READS: Final = {
@@ -93,6 +110,7 @@ READS: Final = {
     "product": ("product.product", "product.template"),
     "stock": ("product.product", "stock.location", "stock.move"),
     "invoice": ("account.invoice", "account.invoice.line", "account.tax"),
+    "sale": ("sale.sale", "sale.line", "stock.move", "product.configuration"),
 }
 """Kind -> models that our user must be allowed to read."""
 
@@ -152,11 +170,19 @@ INVOICES: Final = Source(
     only=(["type", "=", "out"],),
     company=True,
 )
+SALES: Final = Source(
+    "sale.sale",
+    # A shipment that is planned for another day writes its movements, and neither the sale nor its lines.
+    paths=(("", "sale.sale"), ("lines", "sale.line"), ("lines.moves", "stock.move")),
+    belongings=(Belonging("sale.line", "sale", "sale.sale"),),
+    company=True,
+)
 STAGES: Final[dict[str, tuple[Source, ...]]] = {
     "customer": (CUSTOMERS,),
     "rep": (REPS,),
     "product": (PRODUCTS,),
     "stock": (GOODS, MOVES),
     "invoice": (INVOICES,),
+    "sale": (SALES,),
 }
 """What is walked through, one after the other. When everything is read, the first alone tells it all."""

@@ -387,6 +387,9 @@ class VtigerCrm:
     def set_stock(self, before: ProductStock, quantity: Decimal) -> Written:
         return self._stock.set(before, quantity)
 
+    def overtaken(self, before: ProductStock, written: Written, quantity: Decimal, order: Ref) -> Sequence[Difference]:
+        return self._stock.overtaken(before, written, quantity, order)
+
     def invoiced_goods(self, order: Ref) -> Mapping[str, Decimal]:
         return self._stock.invoiced(order)
 

@@ -130,6 +130,7 @@ class Orders:
                 shipping_tax=settings.shipping_tax,
             ),
             sales_order=sales_order,
+            zone=refs.zone,
         )
 
     def _with_carriers(self, place: Place, order: SalesOrder) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -30,6 +31,8 @@ CANCELLED: Final = "Cancel"
 _WIPED: Final = re.compile(r"tax[0-9]+|currency[0-9]+")
 """What a revise of a product deletes unless it is sent again: its taxes, and its price in each currency."""
 _LIVE: Final = "1"
+SLOW: Final = timedelta(seconds=2)
+"""vtiger stamps in whole seconds, and moves the goods of an invoice after it has stamped it."""
 
 
 class Stock:
@@ -139,6 +142,7 @@ class Stock:
         """By retrieve, which alone tells the taxes. None: gone, or a service."""
         if not q.is_record_id(product_id) or product_id.partition("x")[0] != self._modules.get("Products").prefix:
             return None
+        began = self._clock.now()
         record = self._client.retrieve(product_id)
         if record is None:
             return None
@@ -159,6 +163,7 @@ class Stock:
             modified=parse_utc(str(record.get(BY))),
             by_us=by == us if by and us else None,
             kept=_wiped(record),
+            read_at=began,
         )
 
     def set(self, before: ProductStock, quantity: Decimal) -> Written:
@@ -166,7 +171,40 @@ class Stock:
         kept = dict(before.kept or {})
         element = {"id": before.id, "qtyinstock": str(quantity), **kept}
         after = self._client.revise("Products", element)
-        return Written(self._ref("Products", after, "product_no"), tuple(self._differences(before, quantity, after)))
+        differences = tuple(self._differences(before, quantity, after))
+        return Written(self._ref("Products", after, "product_no"), differences, at=parse_utc(str(after.get(BY))))
+
+    def overtaken(self, before: ProductStock, written: Written, quantity: Decimal, order: Ref) -> list[Difference]:
+        """Vtiger knows no relative change of a stock, the last who writes wins. One call where no invoice was saved meanwhile.
+        One that was saved is told, never set right: whether its goods were off when we read cannot be known.
+        """
+        if before.read_at is None or written.at is None:
+            return []
+        since = written.at - max(self._clock.now() - before.read_at, timedelta(0)) - SLOW
+        moved = {number: goods for number, goods in self._invoiced_since(since, before.id, order) if goods}
+        if not moved:
+            return []
+        left, now = quantity - sum(moved.values()), self.of(before.id)
+        if now is not None and now.quantity == left:
+            return []  # taken off what we wrote
+        shown = now.quantity if now is not None else None
+        return [Difference("qtyinstock", str(left), str(shown), "hold", _overtaken(before, quantity, left, moved))]
+
+    def _invoiced_since(self, since: datetime, product: str, order: Ref) -> Iterator[tuple[str, Decimal]]:
+        """By the invoice's number: made since then, it takes goods; cancelled since then, it gives them back."""
+        start = f"{since:%Y-%m-%d %H:%M:%S}"
+        columns = ("id", "invoice_no", "invoicestatus", "salesorder_id", "createdtime")
+        where = f"{BY} >= {q.moment(start)}"
+        for row in self._client.query(q.select(columns, "Invoice", where, "id", f"0,{q.PAGE}")):
+            made, cancelled = str(row.get("createdtime")) >= start, str(row.get("invoicestatus")) == CANCELLED
+            if made == cancelled or (order.id and row.get("salesorder_id") == order.id):
+                continue
+            record = self._client.retrieve(str(row.get("id")))
+            lines = [
+                line for line in (_lines(record) if record is not None else ()) if line.get("productid") == product
+            ]
+            goods = sum((money(line.get("quantity")) or Decimal(0) for line in lines), Decimal(0))
+            yield str(row.get("invoice_no") or row.get("id")), -goods if cancelled else goods
 
     def _differences(self, before: ProductStock, quantity: Decimal, after: Record) -> Iterator[Difference]:
         kept = money(after.get("qtyinstock"))
@@ -220,6 +258,14 @@ def _sku(row: Mapping[str, object]) -> str:
 
 def _active(row: Mapping[str, object]) -> bool:
     return str(row.get("discontinued", _LIVE)) == _LIVE  # "discontinued = 1" means active (seen on the wire)
+
+
+def _overtaken(before: ProductStock, quantity: Decimal, left: Decimal, moved: Mapping[str, Decimal]) -> str:
+    return (
+        f"{' and '.join(moved)} moved {before.sku} in the moment in which its stock was set to {quantity.normalize():f}: its "
+        f"goods may still be counted. What to do: compare with the shelf (the product's Updates tab in vtiger tells what was "
+        f"written when); if nothing else moved it, {left.normalize():f} is right. Then retry."
+    )
 
 
 def _not_kept(before: ProductStock, quantity: Decimal, kept: Decimal | None) -> str:

@@ -1,7 +1,7 @@
 """The common language: frozen models with the field's standard names. Vendor vocabulary never appears here."""
 
 from mapping.canonical.base import Canonical, Key, Text
-from mapping.canonical.goods import ErpInvoice, ErpProduct, InvoiceLine, StockLevel
+from mapping.canonical.goods import ErpInvoice, ErpProduct, ErpSale, InvoiceLine, StockLevel
 from mapping.canonical.order import (
     Coupon,
     LineKind,
@@ -30,6 +30,7 @@ __all__ = [
     "ErpCustomer",
     "ErpInvoice",
     "ErpProduct",
+    "ErpSale",
     "InvoiceLine",
     "Key",
     "Lead",

@@ -88,3 +88,19 @@ class ErpInvoice(Canonical):
     """A credit note: amounts are positive, they go back."""
     lines: tuple[InvoiceLine, ...] = ()
     stamp: datetime | None = None
+
+
+class ErpSale(Canonical):
+    """What the ERP promised of an order that it was told of."""
+
+    key: Key
+    """`erp/sale/<the ERP's own id>`."""
+    number: Text = ""
+    """The ERP's own number; "" while it is a draft."""
+    reference: Text = ""
+    """What the customer or the store calls the order, as it came with it: stronger than the ERP's own number."""
+    promised: date | datetime | None = None
+    """The promised day; where the ERP tells a moment, that (aware UTC). None: nothing is promised, or not any more."""
+    currency: str = ""
+    total: Decimal | None = None
+    stamp: datetime | None = None

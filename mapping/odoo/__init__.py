@@ -1,6 +1,6 @@
 """Odoo's words (search_read over JSON-RPC or JSON-2) to the common language."""
 
-from mapping.odoo.goods import invoice_from_odoo, product_from_odoo, stock_from_odoo
+from mapping.odoo.goods import invoice_from_odoo, product_from_odoo, sale_from_odoo, stock_from_odoo
 from mapping.odoo.party import customer_from_odoo, region_from_odoo, rep_from_odoo
 from mapping.odoo.wire import code_of, reference, region_id, rep_code, stock_id, stored
 
@@ -14,6 +14,7 @@ __all__ = [
     "region_id",
     "rep_code",
     "rep_from_odoo",
+    "sale_from_odoo",
     "stock_from_odoo",
     "stock_id",
     "stored",

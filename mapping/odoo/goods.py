@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from core.money import DECIMALS, ZERO
-from mapping.canonical import ErpInvoice, ErpProduct, InvoiceLine, Key, StockLevel
+from mapping.canonical import ErpInvoice, ErpProduct, ErpSale, InvoiceLine, Key, StockLevel
 from mapping.odoo.wire import (
     WORDS,
     Raw,
@@ -14,10 +15,12 @@ from mapping.odoo.wire import (
     code_of,
     currency,
     day,
+    empty,
     fault,
     flag,
     label,
     many,
+    moment_of,
     newest,
     number,
     same,
@@ -36,6 +39,8 @@ PAYMENTS: Final = {
     "reversed": "paid",  # a credit note settles it: nothing is owed
 }
 REFUND: Final = "out_refund"
+CONFIRMED: Final = frozenset({"sale", "done"})
+"""States of a sales order in which what it says holds; until 16 a locked one is `done`."""
 
 
 def product_from_odoo(key: Key, row: Raw) -> ErpProduct:
@@ -133,3 +138,33 @@ def _line(line: Raw, sign: Decimal, digits: int) -> InvoiceLine:
         net=net * sign,
         tax=(gross - net) * sign if gross is not None else None,
     )
+
+
+# -- sales -------------------------------------------------------------------------------------------------------------
+
+
+def sale_from_odoo(key: Key, row: Raw) -> ErpSale:
+    """A row of `sale.order`. What it promises is its *Delivery Date*, which people set: Odoo says of it that it is "promised to
+    the customer", and keeps it as a moment. Raises `Held`.
+    """
+    same(key, str(row.get("id")), "id")
+    money = currency(row, "currency_id")
+    return ErpSale(
+        key=key,
+        number=text(row, "name"),
+        reference=text(row, "client_order_ref"),
+        promised=_committed(row) if text(row, "state") in CONFIRMED else None,
+        currency=money,
+        total=number(row, "amount_total", digits=DECIMALS.get(money, 2)),
+        stamp=newest(row),
+    )
+
+
+def _committed(row: Raw) -> datetime | None:
+    value = row.get("commitment_date")
+    if empty(value):
+        return None
+    found = moment_of(value)
+    if found is None:
+        raise fault("commitment_date", value, "is not a date and time")
+    return found

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from core.money import ZERO
-from mapping.canonical import ErpInvoice, ErpProduct, InvoiceLine, Key, StockLevel
+from mapping.canonical import ErpInvoice, ErpProduct, ErpSale, InvoiceLine, Key, StockLevel
 from mapping.tryton.wire import (
     WORDS,
     Raw,
@@ -35,6 +35,8 @@ INVOICE_STATES: Final = {
     "paid": "paid",
     "cancelled": "cancelled",
 }
+PROMISING: Final = frozenset({"confirmed", "processing", "done"})
+"""States of a sale in which what it says holds: a draft or a quotation promises nothing yet, a cancelled one nothing any more."""
 DIGITS: Final = 6
 """Decimals of a quantity whose unit does not tell its own."""
 
@@ -161,3 +163,48 @@ def _rate(line: Raw) -> Decimal | None:
     rates = [number(tax, "rate", "lines.taxes.") for tax in many(line, "taxes", "lines.")]
     known = [rate for rate in rates if rate is not None]
     return sum(known, ZERO) * 100 if len(known) == len(rates) else None
+
+
+# -- sales -------------------------------------------------------------------------------------------------------------
+
+
+def sale_from_tryton(key: Key, row: Raw) -> ErpSale:
+    """A row of `sale.sale`. What it promises is the day on which the last of its goods should leave: Tryton knows no day of
+    arrival. Raises `Held`.
+    """
+    same(key, str(row.get("id")), "id")
+    days = _days(row) if text(row, "state") in PROMISING else []
+    return ErpSale(
+        key=key,
+        number=text(row, "number"),
+        reference=text(row, "reference"),
+        promised=max((found for found in days if found is not None), default=None),
+        currency=currency(one(row, "currency"), "code", "currency."),
+        total=number(row, "total_amount"),
+        stamp=newest(row),
+    )
+
+
+def _days(row: Raw) -> list[date | None]:
+    """The day that people wrote on the sale, which Tryton plans by only for articles with a lead time; and what it planned."""
+    days = [day(row, "shipping_date")]
+    for line in many(row, "lines"):
+        if not _is_line(line):
+            continue
+        moves = [move for move in many(line, "moves", "lines.") if move.get("state") != "cancelled"]
+        if not moves:
+            days.append(day(line, "shipping_date", "lines."))
+        timed = (one(line, "product", "lines.").get("lead_time"), row.get("_lead_time")) != (None, None)
+        days += [_planned(move, text(row, "_promised"), timed=timed) for move in moves]
+    return days
+
+
+def _planned(move: Raw, which: str, *, timed: bool) -> date | None:
+    """The goods of an article without a lead time (`timed` false) are planned for the day on which the sale is processed: nobody
+    promised that.
+    """
+    now = day(move, "planned_date", "lines.moves.")
+    first = day(move, "origin_planned_date", "lines.moves.") or now
+    if which == "planned" and (timed or now != first):
+        return now
+    return first if timed else None

@@ -10,6 +10,7 @@ from typing import Any, Final
 from core.errors import Held
 from core.money import show
 from mapping.canonical import Address, LineKind, SalesOrder
+from mapping.days import invoice_day
 from mapping.refunds import taken_off
 from mapping.vtiger.money import THREE, OrderMoney, PricedLine, represent
 from mapping.vtiger.text import EMPTY
@@ -66,6 +67,8 @@ class Place:
     fields: OrderFields = OrderFields()
     sales_order: str = ""
     """For an invoice: the order it belongs to."""
+    zone: str = "UTC"
+    """The seller's time zone, by which an invoice is dated."""
 
 
 def order_to_vtiger(order: SalesOrder, place: Place) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def invoice_to_vtiger(order: SalesOrder, place: Place) -> dict[str, Any]:
     element = _document(order, place)
     element["invoicestatus"] = place.status
     element["salesorder_id"] = place.sales_order
-    element["invoicedate"] = f"{order.paid_at or order.placed_at:%Y-%m-%d}"
+    element["invoicedate"] = invoice_day(order, place.zone).isoformat()
     return element
 
 

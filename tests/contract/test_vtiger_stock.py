@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -216,3 +216,86 @@ def test_goods_that_invoices_of_an_order_took(shelf: Shelf) -> None:
     shelf.invoice({a: "50"}, salesorder_id=order.id, invoicestatus="Cancel")
     shelf.invoice({a: "50"})
     assert shelf.crm.invoiced_goods(order) == {a: Decimal(5), b: Decimal(1)}
+
+
+class Race:
+    """Ten of an article, which we read and set to eight, and somebody else's invoice over four."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.product, self.other = shelf.products(("A", "10"), ("B", "10")).values()
+        self.order = ""
+
+    def invoice(self, product: str = "", **over: Any) -> str:
+        return self.shelf.invoice({product or self.product: "4"}, **over)
+
+    def old(self) -> str:
+        """One that was made long before."""
+        id = self.invoice()
+        row = self.shelf.app.service.store.find(id)
+        assert row is not None
+        self.shelf.app.service.store.change(row, {"createdtime": LONG_AGO, "modifiedtime": LONG_AGO})
+        return id
+
+    def says(self, id: str, word: str) -> None:
+        service = self.shelf.app.service
+        service.records.revise(service.people.users["admin"], {"id": id, "invoicestatus": word})
+
+    def sales_order(self) -> str:
+        account = self.shelf.seed(accounts=[{"accountname": "O"}])["accounts"]["O"]
+        element = {
+            "handle": "o", "subject": "S", "sostatus": "Created", "account_id": account, "bill_street": "x", "ship_street": "x",
+            "invoicestatus": "AutoCreated", "productid": self.product, "hdnTaxType": "individual", "currency_id": "21x1",
+            "LineItems": [{"productid": self.product, "quantity": "1", "listprice": "10"}],
+        }  # fmt: skip
+        return self.shelf.seed(salesorders=[element])["salesorders"]["o"]
+
+    def run(
+        self, before: Callable[[], object], between: Callable[[], object], after: Callable[[], object]
+    ) -> list[Any]:
+        before()
+        read = self.shelf.crm.stock_of(self.product)
+        assert read is not None
+        between()
+        written = self.shelf.crm.set_stock(read, Decimal(8))
+        assert written.differences == ()
+        after()
+        return list(self.shelf.crm.overtaken(read, written, Decimal(8), Ref(self.order)))
+
+
+def test_an_invoice_between_our_reading_and_our_writing_is_told(shelf: Shelf) -> None:
+    race = Race(shelf)
+    (told,) = race.run(lambda: None, race.invoice, lambda: None)
+    assert (told.field, told.action) == ("qtyinstock", "hold")
+    assert (Decimal(told.sent), Decimal(told.got)) == (Decimal(4), Decimal(8))
+    for word in ("INV1", "set to 8", "4 is right", "What to do: "):
+        assert word in told.message, told.message
+
+
+def test_an_invoice_that_was_cancelled_meanwhile_too(shelf: Shelf) -> None:
+    race, made = Race(shelf), []
+    (told,) = race.run(lambda: made.append(race.old()), lambda: race.says(made[0], "Cancel"), lambda: None)
+    assert (Decimal(told.sent), Decimal(told.got)) == (Decimal(12), Decimal(8))
+
+
+@pytest.mark.parametrize("when", ["before", "between", "after"])
+@pytest.mark.parametrize("what", ["nothing", "other goods", "own order", "paid", "taken off what we wrote"])
+def test_what_moved_nothing_of_it_is_not_told(shelf: Shelf, what: str, when: str) -> None:
+    race = Race(shelf)
+    old = race.old()
+
+    def own() -> object:
+        race.order = race.sales_order()
+        return race.invoice(salesorder_id=race.order)
+
+    does: Callable[[], object] = {
+        "nothing": lambda: None,
+        "other goods": lambda: race.invoice(race.other),
+        "own order": own,
+        "paid": lambda: race.says(old, "Paid"),
+        "taken off what we wrote": race.invoice,
+    }[what]
+    if what == "taken off what we wrote" and when != "after":
+        does = race.old  # long ago: not in the moment of our writing
+    turns = {name: does if name == when else (lambda: None) for name in ("before", "between", "after")}
+    assert race.run(turns["before"], turns["between"], turns["after"]) == []

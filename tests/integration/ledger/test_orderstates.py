@@ -71,6 +71,18 @@ def test_the_same_again_writes_nothing(ledger: Ledger) -> None:
     assert (got(ledger).updated_at, got(ledger).crm_status) == (before, "Created")
 
 
+def test_what_was_just_read_is_not_read_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.orders.keep(STATE)
+    before = got(ledger)
+    asked: list[object] = []
+    monkeypatch.setattr(ledger.db, "rows", lambda *args: asked.append(args))
+    assert not ledger.orders.keep(STATE, over=before)
+    assert ledger.orders.keep(replace(STATE, rush=False), over=before)
+    assert not asked
+    monkeypatch.undo()
+    assert plain(got(ledger)) == replace(STATE, rush=False)
+
+
 MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
 
 

@@ -190,6 +190,28 @@ def test_a_person_cancels_what_was_held(make: Maker) -> None:
     assert seen(world) == {"Cancelled": "36.18", "bills": [("Paid", "36.18")]}, "the invoice is theirs"
 
 
+def test_a_full_refund_is_nobodys_cancellation(make: Maker) -> None:
+    """The order is Cancelled over there since then; that it is called off after all is still for a person to judge."""
+    world = make(invoices="on_paid")
+    shop = Shop(world)
+    shop.carry()
+    shop.carry(status="refunded", refunds=[shop.refund(5, "36.18")])
+    bills = [("Paid", "36.18"), ("Credit Invoice", "-36.18")]
+    assert seen(world) == {"Cancelled": "0.00", "bills": bills}
+    job = shop.carry(status="cancelled", refunds=[])
+    assert (job.state, job.error_class) == ("held", "cancelled late")
+    assert "is Cancelled there since it was refunded" in job.reason
+    assert "then skip this job" in job.reason
+    assert seen(world) == {"Cancelled": "0.00", "bills": bills}
+    assert shop.carry(status="processing").state == "settled"
+    job = shop.carry(status="cancelled")
+    assert (job.state, job.error_class) == ("held", "cancelled late")
+    by_hand(make, world.order(1)["id"], sostatus="Cancelled")
+    assert world.ledger.jobs.retry(job.id)
+    world.drain()
+    assert world.job("shop/order/1").state == "settled", "it came back meanwhile: now it was a person"
+
+
 def by_hand(make: Maker, id: str, **fields: str) -> None:
     """A person changes a record over there."""
     assert make.app is not None

@@ -61,12 +61,18 @@ def _steps(*words: str) -> list[Step]:
         (Policy(), ("quantity", "complete", "cancel")),
         (Policy(shipped="cancel"), ("quantity", "complete", "cancel")),
         (Policy(shipped="credit"), ("quantity", "complete", "line", "trash", "restore")),
+        (Policy(invoiced="cancel"), ("quantity", "complete", "all", "delete refund!", "trash!")),
+        (
+            Policy("on_order", invoiced="cancel", shipped="credit"),
+            ("quantity", "complete", "cancel", "restore!", "all", "delete refund!", "trash!"),
+        ),
         (Policy("on_order", invoiced="cancel"), ("quantity", "line", "cancel")),
         (Policy("on_order", invoiced="cancel"), ("quantity", "line", "cancel", "restore", "carriage")),
         (Policy("on_order", invoiced="credit"), ("quantity", "amount", "cancel")),
         (Policy("on_order", invoiced="credit"), ("quantity", "amount", "cancel", "restore", "delete refund silently")),
         (Policy("on_order"), ("quantity", "line", "cancel", "restore", "complete")),
         (Policy("on_order"), ("quantity", "all", "delete refund")),
+        (Policy("on_order"), ("quantity", "all", "delete refund!", "cancel!")),
         (Policy("on_paid", "note"), ("quantity", "line!", "carriage!", "pay", "line without tax")),
         (Policy("on_paid", refunds_invoice="leave"), ("pay!", "line!", "pay?", "carriage", "cancel")),
         (

@@ -21,6 +21,7 @@ from mapping.odoo import (
     region_from_odoo,
     rep_code,
     rep_from_odoo,
+    sale_from_odoo,
     stock_from_odoo,
     stored,
 )
@@ -167,3 +168,39 @@ def test_money_has_its_currencys_decimals() -> None:
     assert (str(found.net), str(found.tax), str(found.total), found.order) == ("100", "10", "110", "PO 7")
     ((sku, name, price),) = [(line.sku, line.name, line.unit_price) for line in found.lines]
     assert (sku, name, price) == ("S", "[S] Thing", Decimal("33.333333"))
+
+
+# -- sales -------------------------------------------------------------------------------------------------------------
+
+
+SOLD = {
+    "id": 1, "name": "S00001", "client_order_ref": "WEB-1001", "state": "sale", "amount_total": Decimal("138.0"),
+    "currency_id": [1, "EUR"], "commitment_date": "2026-11-25 23:30:00", "write_date": "2026-11-22 01:37:14",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("over", "promised"),
+    [
+        ({}, datetime(2026, 11, 25, 23, 30, tzinfo=UTC)),
+        ({"state": "done"}, datetime(2026, 11, 25, 23, 30, tzinfo=UTC)),
+        ({"state": "draft"}, None),
+        ({"state": "sent"}, None),
+        ({"state": "cancel"}, None),
+        ({"commitment_date": False}, None),
+    ],
+)
+def test_the_delivery_date_of_a_confirmed_sale_is_its_promise(over: dict[str, Any], promised: datetime | None) -> None:
+    found = sale_from_odoo(Key("erp", "sale", "1"), {**SOLD, **over})
+    assert found.promised == promised
+    assert (found.number, found.reference, found.currency, found.total) == (
+        "S00001",
+        "WEB-1001",
+        "EUR",
+        Decimal("138.00"),
+    )
+
+
+def test_a_delivery_date_that_is_none_is_held() -> None:
+    with pytest.raises(Held, match="commitment_date"):
+        sale_from_odoo(Key("erp", "sale", "1"), {**SOLD, "commitment_date": "soon"})

@@ -217,3 +217,20 @@ def test_a_promise_is_a_workday_and_never_in_the_past(
 def test_what_cannot_be_meant_is_refused(wrong: Any, what: str) -> None:
     with pytest.raises(ValidationError, match=what):
         PromiseSettings.model_validate(wrong)
+
+
+@pytest.mark.parametrize(
+    ("store", "erp", "source", "on"),
+    [
+        ("2026-11-25", "2026-11-26", "store", "2026-11-25"),
+        (None, "2026-11-26", "erp", "2026-11-26"),
+        (None, None, "rule", "2026-11-19"),
+    ],
+)
+def test_the_store_goes_before_the_erp_and_that_before_the_rules(
+    store: str | None, erp: str | None, source: str, on: str
+) -> None:
+    days = [date.fromisoformat(day) if day else None for day in (store, erp)]
+    found = promised(ROME, "2026-11-18T10:00:00", promised_on=days[0], erp_on=days[1])
+    assert found is not None
+    assert (found.source, found.on.isoformat()) == (source, on)

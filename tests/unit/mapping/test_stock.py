@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapping import stockletters
-from mapping.stock import Risk, Rule, Rules, Usual, Waiting, at_risk, days_of_cover, verdict
+from mapping.stock import Risk, Rule, Rules, Usual, Waiting, at_risk, days_of_cover, free_to_sell, verdict
 from mapping.stockletters import Item, Style
 from mapping.stockwords import WORDS
 
@@ -66,6 +66,21 @@ def test_the_nearest_threshold_counts(
 ) -> None:
     rules = Rules(ALL, Usual(D(7), "dora", groups={"lamps": ["LAMP-*", "*-L"]}))
     assert rules.of(warehouse, sku, group, own) == expected
+
+
+@pytest.mark.parametrize(
+    ("quantities", "safety", "needed", "free"),
+    [
+        (["5"], "0", "0", "5"),
+        (["5", "2.5"], "1", "0.5", "6"),
+        (["5", "-3"], "1", "0", "1"),
+        (["5"], "4", "2", "0"),
+        ([], "0", "0", "0"),
+    ],
+)
+def test_what_may_be_sold(quantities: list[str], safety: str, needed: str, free: str) -> None:
+    found = free_to_sell([Decimal(one) for one in quantities], Decimal(safety), Decimal(needed))
+    assert found == Decimal(free)
 
 
 def test_without_any_threshold_nothing_is_low() -> None:

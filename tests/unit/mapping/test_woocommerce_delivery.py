@@ -95,6 +95,7 @@ ITEMS = "_wc_shipment_tracking_items"
         ({ITEMS: [PARCEL, OWN]}, "processing", ("dhl JD014 ", "Bike Co 7 https://bike.example/7"), LAST),
         ({ITEMS: {"1": OWN}}, "processing", ("Bike Co 7 https://bike.example/7",), LAST),
         ({ITEMS: [PARCEL]}, "partial-shipped", ("dhl JD014 ",), None),
+        ({ITEMS: [PARCEL]}, "partially-shipped", ("dhl JD014 ",), None),
         ({ITEMS: [{**PARCEL, "date_shipped": ""}]}, "processing", ("dhl JD014 ",), MODIFIED),
         ({ITEMS: []}, "processing", (), None),
         ({ITEMS: ["x", {"tracking_number": ""}, None]}, "processing", (), None),
