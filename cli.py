@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console import adopt as adoptions
-from console import care, config, deliveries, jobs, runs, stores, watching
+from console import care, config, deliveries, jobs, orderlist, runs, stores, watching
 from console import feeds as feed_commands
 from console import flows as flow_commands
 from console import people as people_commands
@@ -81,6 +81,7 @@ app.command()(care.connections)
 app.command()(care.pause)
 app.command()(care.resume)
 app.command()(care.alerts)
+app.command()(orderlist.orders)
 app.command()(watching.deliveries)
 app.command()(deliveries.doctor)
 app.command()(deliveries.gaps)

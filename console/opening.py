@@ -36,7 +36,9 @@ def open_ledger(settings: Settings) -> Iterator[Ledger]:
     from ledger import Ledger, migrate
     from pipelines import wiring
 
-    ledger = Ledger.open(wiring.ledger_url(settings.ledger), lease=settings.ledger.lease)
+    url = wiring.ledger_url(settings.ledger)
+    migrate.require_file(url)
+    ledger = Ledger.open(url, lease=settings.ledger.lease)
     try:
         migrate.require_current(ledger.db)
         yield ledger

@@ -12,7 +12,7 @@ LARGEST: Final = 50 * 1024 * 1024
 """Bytes; a larger file is none of ours."""
 
 
-def read(path: Path) -> list[Line]:
+def read(path: Path, *, most: int | None = None) -> list[Line]:
     """As `pipelines.sheets.parse`. Raises ConfigurationProblem."""
     try:
         if path.stat().st_size > LARGEST:
@@ -20,4 +20,4 @@ def read(path: Path) -> list[Line]:
         raw = path.read_bytes()
     except OSError as error:
         raise ConfigurationProblem(f"{path} cannot be read ({error.strerror}). What to do: look at the name.") from None
-    return parse(raw, str(path))
+    return parse(raw, str(path), most=most)

@@ -15,7 +15,9 @@ from console.output import print_json, print_table, say, when
 from core.errors import ConfigurationProblem, OrderwireError
 
 if TYPE_CHECKING:
-    from pipelines.stockdesk import AlertView, LevelView
+    from collections.abc import Sequence
+
+    from pipelines.stockdesk import AlertView, LevelView, StoreView
 
 stock_app = typer.Typer(
     help="Goods: how much there is, from how much on whom to tell, and what is low.",
@@ -43,14 +45,16 @@ def list_levels(
         desk = StockDesk(context)
         chosen = desk.chosen(stock)
         state = context.ledger.stock.source(chosen.source)
-        found = desk.levels(chosen.name, text=text, warehouse=warehouse, limit=limit)
+        found, stores = desk.levels(chosen.name, text=text, warehouse=warehouse, limit=limit), desk.stores(chosen.name)
     if as_json:
         print_json({"stock": chosen.name, "read_at": state.polled_at, "levels": [_level(one) for one in found]})
         return
-    columns = ("article", "name", "warehouse", "on hand", "free", "threshold", "owner", "")
-    print_table(columns, [_level_row(one) for one in found])
+    columns = ("article", "name", "warehouse", "on hand", "free", "threshold", "owner", "", *chosen.publish)
+    print_table(columns, [(*_level_row(one), *_told(one, chosen.publish)) for one in found])
     read = f"{when(state.polled_at)} (UTC)" if state.polled_at else "never to the end"
     say(f"Read from {chosen.source}: {read}.")
+    for store in stores:
+        say(_store(store))
     if state.bad:
         say(f"{state.bad} levels cannot be read. The first: {state.bad_why}")
 
@@ -135,12 +139,13 @@ def export_thresholds(
     from pipelines.stockdesk import StockDesk
 
     with open_context(load(file, with_secrets=False)) as context:
-        text = StockDesk(context).export(stock)
-    if to is None:
-        sys.stdout.write(text)
-    else:
-        to.write_text("\ufeff" + text, encoding="utf-8", newline="")
-        say(f"Written to {to}.")
+        pieces = StockDesk(context).export(stock)
+        if to is None:
+            sys.stdout.writelines(pieces)
+            return
+        with to.open("w", encoding="utf-8-sig", newline="") as out:
+            out.writelines(pieces)
+    say(f"Written to {to}.")
 
 
 @stock_app.command("import")
@@ -152,9 +157,9 @@ def import_thresholds(
 ) -> None:
     """Take thresholds from a sheet: its lines are set (`remove`: forgotten), all others stay. Exit code 1: a line is wrong."""
     from console import sheets
-    from pipelines.stockdesk import StockDesk
+    from pipelines.stockdesk import MOST_LINES, StockDesk
 
-    lines = sheets.read(sheet)
+    lines = sheets.read(sheet, most=MOST_LINES)
     with open_context(load(file, with_secrets=False)) as context:
         done = StockDesk(context).take_in(stock, lines, by=actor(), dry_run=dry_run)
     for number, why in done.bad:
@@ -211,6 +216,40 @@ def read(
     say(f"{sum(counts.values())} levels are known, {changed} changed.")
 
 
+@stock_app.command()
+def publish(
+    name: Annotated[
+        str, typer.Argument(help="Name of the [[stock]]; the first, if not given.", metavar="[STOCK]")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would tell, and tell nothing.")] = False,
+    store: Annotated[str, typer.Option("--store", help="Only this one.")] = "",
+    file: File = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the stores now how much they may sell, as far as they were told something else."""
+    from pipelines.stockdesk import StockDesk
+
+    with open_context(load(file, with_secrets=not dry_run)) as context:
+        desk = StockDesk(context)
+        try:
+            done = {} if dry_run else desk.publish(name, store)
+            found = list(desk.differences(name, store)) if dry_run else []
+        except OrderwireError as error:
+            raise ConfigurationProblem(error.message) from error
+    rows = [(one, of.sku, of.told.quantity, of.wanted) for one, of in found]
+    for one, count in done.items():
+        say(f"{one} was told {count} quantities.")
+    if not dry_run:
+        return
+    if as_json:
+        print_json([{"store": one, "sku": sku, "told": told, "wanted": wanted} for one, sku, told, wanted in rows])
+    elif rows:
+        table = [(one, sku, str(told) if told is not None else "", str(wanted)) for one, sku, told, wanted in rows]
+        print_table(("store", "article", "was told", "would be told"), table)
+    else:
+        say("Every store was told what may be sold.")
+
+
 def _day(text: str) -> datetime:
     try:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
@@ -225,7 +264,34 @@ def _level(one: LevelView) -> dict[str, Any]:
         "available": str(level.available) if level.available is not None else None, "free": str(one.free),
         "minimum": str(one.rule.minimum) if one.rule else None, "owner": one.rule.owner if one.rule else "",
         "low": one.low, "since": level.read_at,
+        "stores": {
+            store: {"quantity": told.quantity, "at": told.at, "problem": told.problem, "reason": told.reason}
+            for store, told in one.told.items()
+        },
     }  # fmt: skip
+
+
+def _told(one: LevelView, stores: Sequence[str]) -> list[str]:
+    """What each store has of the article, and what is wrong with that."""
+    found = []
+    for store in stores:
+        told = one.told.get(store)
+        quantity = str(told.quantity) if told is not None and told.quantity is not None else ""
+        found.append(f"{quantity} {told.problem if told is not None else ''}".strip())
+    return found
+
+
+def _store(one: StoreView) -> str:
+    counts = {
+        "": "has",
+        "doubtful": "may have",
+        "unknown": "does not know",
+        "unkept": "counts none of",
+        "refused": "refuses",
+    }
+    said = [f"{words} {one.counts[problem]}" for problem, words in counts.items() if one.counts.get(problem)]
+    why = f" Nothing is told now: {one.offering.problem}" if one.offering.problem else ""
+    return f"{one.store} {', '.join(said) or 'was told nothing yet'}.{why}"
 
 
 def _level_row(one: LevelView) -> tuple[str, ...]:

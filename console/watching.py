@@ -8,6 +8,7 @@ import typer
 
 from console.opening import DEFAULT, PROBLEM, AsJson, File, load, open_ledger
 from console.output import print_json, print_table, say
+from core.errors import ConfigurationProblem
 
 if TYPE_CHECKING:
     from ledger.watches import Unkept
@@ -24,6 +25,9 @@ def deliveries(
     if level not in {"", "late", "at_risk"}:
         raise typer.BadParameter("use late or at_risk", param_hint="--level")
     settings = load(file, with_secrets=False)
+    if flow and flow not in {one.name for one in settings.flows}:
+        names = ", ".join(one.name for one in settings.flows) or "none, for none is configured yet"
+        raise ConfigurationProblem(f"There is no flow named {flow!r}. What to do: use one of {names}.")
     with open_ledger(settings) as ledger:
         found = ledger.watches.unkept(flow=flow, level=level, limit=limit)
         counts = ledger.watches.counts()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from core.visible import visible
@@ -14,6 +14,7 @@ _SIGNS: Final = "=+@＝＋－＠-"
 _FORMULA: Final = tuple(f"{_SIGNS}\t\r\n")
 """What a spreadsheet takes for the beginning of a formula (tab and line ends hide one; the wide signs are read alike)."""
 _GUARD: Final = "'"
+_TOGETHER: Final = 500
 _BEGINNING: Final = re.compile(rf"\s*(?:{_GUARD}|[\"\s]*[{_SIGNS}])")
 _WITHIN: Final = re.compile(rf'(?<=[,;\t\r\n])(?=\'*[" ]*[{_SIGNS}])')
 """Where a cell of its own would begin a formula: Excel splits at `;` where the comma is for decimals, and takes no notice of a
@@ -44,8 +45,18 @@ def _begins(cell: str) -> bool:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Comma-separated, CRLF; no cell begins a formula."""
+    return "".join(pieces(header, rows))
+
+
+def pieces(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The same in parts of some hundred lines, each made when it is asked for: nobody holds a long table whole."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(header)
-    writer.writerows([harmless(cell) for cell in row] for row in rows)
-    return out.getvalue()
+    for number, row in enumerate(rows, start=1):
+        writer.writerow([harmless(cell) for cell in row])
+        if number % _TOGETHER == 0:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()

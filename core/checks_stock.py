@@ -23,10 +23,13 @@ class StockCheck:
     roles: Mapping[str, str]
     taken: frozenset[str]
     problem: Problem
+    shops: frozenset[str] = frozenset()
+    """Connections that can be told how much may be sold."""
 
-    def run(self, stocks: Tables, buyers: Tables) -> None:
+    def run(self, stocks: Tables, buyers: Tables, flows: Tables = ()) -> None:
         """Raw tables: a mistake elsewhere in a section must not hide this."""
         stocks, buyers = list(stocks), list(buyers)
+        self._for_sale(stocks, list(flows))
         names = tuple(str(table.get("name")) for _, table in buyers)
         sources: dict[str, str] = {}
         for path, table in stocks:
@@ -53,6 +56,55 @@ class StockCheck:
             hint = did_you_mean(owner, buyers) or (f"there are: {', '.join(buyers)}" if buyers else "add one")
             self.problem((*path, "owner"), f"there is no [[buyer]] named {owner!r}", hint)
         self._via(path, table)
+
+    def _for_sale(self, stocks: list[tuple[KeyPath, Mapping[str, Any]]], flows: list[tuple[KeyPath, Any]]) -> None:
+        """Each store has one master, which is itself told by nobody, and whose goods leave."""
+        masters: dict[str, str] = {}
+        sources = {str(table.get("source")): str(table.get("name")) for _, table in stocks}
+        for path, table in stocks:
+            wanted = table.get("publish")
+            stores = [name for name in wanted if isinstance(name, str)] if isinstance(wanted, list) else []
+            if stores:
+                self._may_publish(path, table)
+            for store in stores:
+                where, own = (*path, "publish"), str(table.get("name"))
+                fits = self._is_shop(where, store)
+                if store in masters:
+                    self.problem(where, f"[[stock]] {masters[store]!r} tells {store!r} what may be sold already", "")
+                elif store in sources and fits:
+                    hint = f"take {store!r} out of `publish`, or remove [[stock]] {sources[store]!r}"
+                    message = f"{store!r} is the source of [[stock]] {sources[store]!r}: one system keeps the stock"
+                    self.problem(where, message, hint)
+                elif fits and not table.get("counts_orders") and not self._sold(store, str(table.get("source")), flows):
+                    hint = "add the [[flow]], or write counts_orders = true if the source is given these orders at once"
+                    into = f" to {table.get('source')!r}" if self.roles.get(str(table.get("source"))) == "crm" else ""
+                    message = f"no [[flow]] brings the orders of {store!r}{into}: nobody knows what it sold"
+                    self.problem(where, message, hint)
+                masters.setdefault(store, own)
+
+    def _sold(self, store: str, source: str, flows: list[tuple[KeyPath, Any]]) -> bool:
+        """Whether what the store sells is known here; a CRM's stock falls by the orders that it has."""
+        here = [flow for _, flow in flows if flow.get("source") == store]
+        return any(self.roles.get(source) != "crm" or flow.get("target") == source for flow in here)
+
+    def _is_shop(self, path: KeyPath, store: str) -> bool:
+        fitting = tuple(sorted(self.shops))
+        hint = did_you_mean(store, fitting) or (f"there are: {', '.join(fitting)}" if fitting else "")
+        if store not in self.roles:
+            self.problem(path, f"there is no connection named {store!r}", hint)
+        elif store not in self.shops and self.roles[store]:
+            self.problem(path, f"{store!r} cannot be told how much may be sold", hint)
+        return store in self.shops
+
+    def _may_publish(self, path: KeyPath, table: Mapping[str, Any]) -> None:
+        source = str(table.get("source") or "")
+        role = self.roles.get(source)
+        if role == "store":
+            message = f"{source!r} is a store: what others sell never leaves its stock"
+            self.problem((*path, "publish"), message, "only the levels of an ERP or a CRM can be told to stores")
+        elif role == "crm" and table.get("write_off") == "never":
+            message = f"goods never leave the stock of {source!r}: what was sold would be offered again"
+            self.problem((*path, "publish"), message, "let `write_off` say how they leave, or publish nothing")
 
     def _source(self, path: KeyPath, source: object) -> None:
         if not isinstance(source, str) or not source:

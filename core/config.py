@@ -32,6 +32,7 @@ from core.settings import (
     BuyerSettings,
     ConnectionSettings,
     FlowSettings,
+    KeepSettings,
     LedgerSettings,
     PortalSettings,
     RepFlowSettings,
@@ -52,6 +53,7 @@ _SECTIONS: Final[dict[str, type[Section]]] = {
     "web": WebSettings,
     "alerts": AlertSettings,
     "seller": SellerSettings,
+    "keep": KeepSettings,
 }
 _MODELS: Final[dict[str, type[Section]]] = {
     "flow": FlowSettings,
@@ -188,7 +190,10 @@ def _build(model: type[Section], table: Any, path: KeyPath, reading: Reading) ->
     try:
         section = model.model_validate(table)
     except ValidationError as error:
-        for fault in error.errors(include_url=False):
+        faults = error.errors(include_url=False)
+        for fault in faults:
+            if fault["type"] == "too_short" and any(one["loc"][:-1] == fault["loc"] for one in faults):
+                continue  # what stands in the list is wrong: that it is too short is only what follows
             where, message, hint = describe(model, fault)
             reading.problem((*path, *where), message, hint)
         return None
@@ -298,6 +303,17 @@ def _check_flows(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading
         lambda path, key, name, role: _check_end(path, key, name, role, roles, reading),
         reading.problem,
     )
+    checks_promises.check_erp(
+        _tables(document, "flow", Reading(reading.file)),
+        {
+            name: kind.model.tells_promises
+            for name, c in connections.items()
+            if (kind := kinds.get(str(c.get("connector")))) is not None and kind.role == "erp"
+        },
+        connections,
+        lambda path, key, name, role: _check_end(path, key, name, role, roles, reading),
+        reading.problem,
+    )
 
 
 def _check_alerts(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading: Reading) -> None:
@@ -374,12 +390,11 @@ def _check_stock(document: Mapping[str, Any], kinds: Mapping[str, Kind], reading
     connections = {str(table.get("name")): table for _, table in tables("connection")}
     roles = {name: kind.role if (kind := kinds.get(str(c.get("connector")))) else "" for name, c in connections.items()}
     taken = frozenset(str(table.get("name")) for name in ("flow", "reps") for _, table in tables(name))
-    StockCheck(connections, roles, taken, reading.problem).run(tables("stock"), tables("buyer"))
-    movers = {
-        name
-        for name, c in connections.items()
-        if (k := kinds.get(str(c.get("connector")))) and k.model.moves_stock_on_invoice
-    }
+    models = {name: k.model for name, c in connections.items() if (k := kinds.get(str(c.get("connector"))))}
+    shops = frozenset(name for name, model in models.items() if model.sells_by_quantity)
+    check = StockCheck(connections, roles, taken, reading.problem, shops)
+    check.run(tables("stock"), tables("buyer"), tables("flow"))
+    movers = {name for name, model in models.items() if model.moves_stock_on_invoice}
     Masters(roles, frozenset(movers), reading.problem).check(tables("stock"), tables("flow"))
 
 

@@ -22,6 +22,7 @@ class _Overrides(BaseSettings):
     worker: dict[str, Any] = {}
     web: dict[str, Any] = {}
     seller: dict[str, Any] = {}
+    keep: dict[str, Any] = {}
     connection: dict[str, dict[str, Any]] = {}
     flow: dict[str, dict[str, Any]] = {}
     portal: dict[str, dict[str, Any]] = {}

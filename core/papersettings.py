@@ -30,7 +30,7 @@ class SellerSettings(Section):
     logo: str = ""
     """A PNG or JPEG file; "": none."""
     zone: str = "UTC"
-    """Time zone of the dates on papers, like Europe/Rome."""
+    """Time zone by whose midnight invoices are dated, in the CRM as on papers, like Europe/Rome."""
     closing: dict[PaperLanguage, str] = Field(default_factory=dict)
     """What stands below the totals, by language: terms, thanks."""
 

@@ -81,6 +81,12 @@ _WORDS: Final[dict[str, str]] = {
     "set_type": "`{key}` must be a list: [ ... ]",
     "frozen_set_type": "`{key}` must be a list: [ ... ]",
     "value_error": "`{key}`: {error}",
+    "too_short": "`{key}` needs at least {min_length} in its list: [ ... ]",
+    "time_type": '`{key}` must be a time of day like "14:00", not {value}',
+    "time_parsing": '`{key}` must be a time of day like "14:00", not {value}',
+    "date_type": "`{key}` must be a day like 2026-12-24, not {value}",
+    "date_parsing": "`{key}` must be a day like 2026-12-24, not {value}",
+    "date_from_datetime_parsing": "`{key}` must be a day like 2026-12-24, not {value}",
     "string_pattern_mismatch": "`{key}` cannot be {value}: it must look like {pattern}",
 }
 _PATTERNS: Final[dict[str, str]] = {

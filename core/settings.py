@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field, SerializeAsAny, StringConstraints, ValidationInfo, field_validator
 
 from core.errors import ConfigurationProblem
+from core.keepsettings import KeepSettings
 from core.papersettings import PaperSettings, SellerSettings
 from core.promisesettings import PromiseSettings
 from core.secrets import SecretRef
@@ -17,6 +18,7 @@ from core.stocksettings import BuyerSettings, StockSettings
 
 __all__ = [
     "BuyerSettings",
+    "KeepSettings",
     "Name",
     "PaperSettings",
     "PromiseSettings",
@@ -34,6 +36,10 @@ class ConnectionSettings(Section):
     """Whether such a system takes the goods of an invoice off its stock by itself."""
     letters: ClassVar[Literal["", "mail", "chat"]] = ""
     """Whether such a connection carries letters to people, and of which kind (connectors.roles.Messenger)."""
+    tells_promises: ClassVar[bool] = False
+    """Whether such a system can tell the promised days of its sales (connectors.roles.Promising)."""
+    sells_by_quantity: ClassVar[bool] = False
+    """Whether such a store can be told how much of each article may be sold (connectors.roles.Selling)."""
     name: Name
     connector: str
     connect_timeout: float = Field(default=5.0, gt=0, le=60)
@@ -406,6 +412,7 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     alerts: AlertSettings = AlertSettings()
     seller: SellerSettings = SellerSettings()
+    keep: KeepSettings = KeepSettings()
     connections: tuple[SerializeAsAny[ConnectionSettings], ...] = ()
     """Each of its connector's own model."""
     flows: tuple[FlowSettings, ...] = ()

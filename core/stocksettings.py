@@ -27,7 +27,14 @@ class StockSettings(Section):
     measure: Literal["available", "on_hand"] = "available"
     """What thresholds are compared with. available: as the source reckons it, where it does; on_hand: what lies there."""
     safety: Decimal = Field(default=Decimal(0), ge=0)
-    """Kept back of every article: what is shown as free is so much less."""
+    """Kept back of every article: what is shown as free, and what stores are told, is so much less."""
+    publish: tuple[Name, ...] = ()
+    """Store connections that are told how much of each article may be sold."""
+    publish_age: float = Field(default=3600.0, ge=60, le=604_800, validate_default=True)
+    """Seconds: levels that were last true longer ago are told to no store."""
+    counts_orders: bool = False
+    """The levels are less already by what open orders hold, because the source itself is given every order at once. False: what
+    open orders that have not left need is taken off before a store is told."""
     minimum: Decimal | None = None
     """The threshold of what has no other; none: nobody is told of it."""
     reorder_points: bool = True
@@ -50,6 +57,16 @@ class StockSettings(Section):
     """The CRM's words for an order whose goods have left."""
     write_off_from: date | None = None
     """Goods of orders placed before that day are left alone; none: the day on which the write-off began here."""
+
+    @field_validator("publish_age")
+    @classmethod
+    def _longer_than_a_poll(cls, value: float, info: ValidationInfo) -> float:
+        poll = info.data.get("poll")
+        if info.data.get("publish") and poll is not None and not 0 < poll < value:
+            raise ValueError(
+                f"levels that are asked for every {poll:g} s would be too old; raise it, or ask more often"
+            )
+        return value
 
 
 class BuyerSettings(Section):

@@ -31,6 +31,13 @@ def in_one_line(text: str) -> str:
     return text if text.isprintable() else _ACTING_OR_BREAKING.sub(_shown, text)
 
 
+def referenced(text: str) -> str:
+    """What acts, written as HTML's references: for the value of a field that nobody reads and that is to come back as it is. The
+    text is escaped already.
+    """
+    return text if text.isprintable() else _ACTING_OR_BREAKING.sub(lambda found: f"&#{ord(found[0])};", text)
+
+
 def visible_json(document: str) -> str:
     """A JSON text in which what acts is written as an escape. It means the same: such characters stand only in strings."""
     return document if document.isascii() else _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)

@@ -18,6 +18,7 @@ from ledger.care import Cares
 from ledger.clocks import DatabaseClock
 from ledger.crmnews import CrmNews
 from ledger.database import Database
+from ledger.erppromises import ErpPromises
 from ledger.feeds import Feeds
 from ledger.figures import Figures
 from ledger.flows import Flows
@@ -61,6 +62,7 @@ class Ledger:
         self.amendments = Amendments(db)
         self.orders = OrderStates(db)
         self.watches = Watches(db)
+        self.erp_promises = ErpPromises(db)
         self.messages = Messages(db)
         self.papers = Papers(db)
         self.invoices = Invoices(db)

@@ -28,7 +28,17 @@ from ledger.database import SECOND, Database
 from ledger.inbox import RANK
 from ledger.jobs import Claim
 
-__all__ = ["KIND", "Attachment", "AttachmentView", "MessageView", "Messages", "NewMessage", "id_of", "key_of"]
+__all__ = [
+    "KIND",
+    "Attachment",
+    "AttachmentView",
+    "MessageView",
+    "Messages",
+    "NewMessage",
+    "digest_of",
+    "id_of",
+    "key_of",
+]
 
 KIND: Final = "mail"
 """Of the job's record: `<via>/mail/<id of the message>`."""
@@ -97,6 +107,8 @@ class MessageView:
     not_before: datetime | None
     sent_at: datetime | None
     emptied: bool
+    digest: bytes = b""
+    """Of what was handed over last (`digest_of`); b"": nothing was. It outlives what it is of."""
 
     @property
     def sent(self) -> bool:
@@ -159,9 +171,10 @@ class Messages:
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    def sending(self, claim: Claim) -> str:
+    def sending(self, claim: Claim, *, digest: bytes = b"", **said: str) -> str:
         """It is about to leave; to which address. Nobody changes that from now on, and somebody may have done so since it was
-        read. Raises LeaseLost where the job is not ours any more.
+        read. `said`: subject, text and language that it leaves with, where they are others than those that were wanted;
+        `digest`: of all that leaves. Raises LeaseLost where the job is not ours any more.
         """
         ours = (
             sa.select(sa.literal(1))
@@ -171,7 +184,8 @@ class Messages:
         query = sa.update(m.message).where(
             m.message.c.id == claim.key.id, m.message.c.state != "sent", m.message.c.emptied_at.is_(None), ours
         )
-        rows = self.db.execute(query.values(state="sending", token=claim.token).returning(m.message.c.address))
+        values = {"state": "sending", "token": claim.token, "digest": digest, **said}
+        rows = self.db.execute(query.values(**values).returning(m.message.c.address))
         if not rows:
             raise LeaseLost(
                 "The job was given to another worker meanwhile. What to do: nothing, the other one carries on.",
@@ -240,6 +254,16 @@ class Messages:
         query = sa.select(m.message).where(m.message.c.concern == concern)
         return [_view(row) for row in self.db.rows(query.order_by(m.message.c.created_at.desc()).limit(limit))]
 
+    def jobs_of(self, messages: Sequence[MessageView]) -> dict[str, int]:
+        """The job of each of these messages, where there is one yet."""
+        record = t.job.c.record_id
+        query = sa.select(record, t.job.c.id).where(
+            t.job.c.connection.in_({one.via for one in messages}),
+            t.job.c.kind == KIND,
+            record.in_([one.id for one in messages]),
+        )
+        return {row.record_id: int(row.id) for row in self.db.rows(query)} if messages else {}
+
     def attachments(self, id: str) -> tuple[Attachment, ...]:
         """What goes with it, whole."""
         query = sa.select(m.message_part).where(m.message_part.c.message == id).order_by(m.message_part.c.place)
@@ -259,7 +283,7 @@ class Messages:
     def forget(self, older: timedelta, *, held: timedelta = timedelta.max) -> int:
         """Empty address, name, text and attachments of what was wanted longer ago and has ended; of what waits for a person
         (`held`), where it was wanted that long ago. At how many. The rows stay: their keys keep the same message from being
-        sent again.
+        sent again, and tell with digest, moment and account that it was.
         """
         message, job, count, now = m.message, t.job.c, 0, self.db.micros()
         wanted = message.c.created_at
@@ -279,6 +303,16 @@ class Messages:
         while emptied := self.db.transact(work):
             count += emptied
         return count
+
+
+def digest_of(subject: str, text: str, attachments: Sequence[Attachment]) -> bytes:
+    """Names what was handed over, without whom it was for (pure)."""
+    hashed = hashlib.sha256()
+    for part in (subject.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass")):
+        hashed.update(len(part).to_bytes(8, "big") + part)
+    for one in attachments:
+        hashed.update(len(one.body).to_bytes(8, "big") + one.body)
+    return hashed.digest()
 
 
 def _before(now: int, ago: timedelta) -> int:
@@ -342,6 +376,7 @@ def _view(row: Row[Any]) -> MessageView:
         not_before=from_micros(row.not_before) if row.not_before is not None else None,
         sent_at=from_micros(row.sent_at) if row.sent_at is not None else None,
         emptied=row.emptied_at is not None,
+        digest=bytes(row.digest or b""),
     )
 
 

@@ -30,6 +30,8 @@ message = Table(
     Column("sent_at", Micros),
     # When its text, its address and its attachments were emptied.
     Column("emptied_at", Micros),
+    # Of what was handed over last: subject, text and attachments. It stays.
+    Column("digest", LargeBinary(32)),
     Index("ix_message_concern", "concern", sqlite_where=text("concern <> ''"), postgresql_where=text("concern <> ''")),
     Index(
         "ix_message_kept",
@@ -64,5 +66,13 @@ paper = Table(
     # The order as it was then; opaque here.
     Column("body", LargeBinary, nullable=False),
     Column("digest", LargeBinary(16), nullable=False),
+    # When the body was emptied.
+    Column("emptied_at", Micros),
     Index("ix_paper_order", "order_key"),
+    Index(
+        "ix_paper_kept",
+        "issued_at",
+        sqlite_where=text("emptied_at IS NULL"),
+        postgresql_where=text("emptied_at IS NULL"),
+    ),
 )

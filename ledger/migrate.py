@@ -128,6 +128,17 @@ def _newer(present: str | None, known: str) -> bool:
     return present is not None and present.isdigit() and present > known
 
 
+def require_file(url: str | sa.URL) -> None:
+    """Raise ConfigurationProblem where SQLite's file is not there: opening it would make an empty one, wherever one stands."""
+    made = sa.make_url(url)
+    on_disk = made.get_backend_name() == "sqlite" and made.database and made.database != ":memory:"
+    if on_disk and not Path(str(made.database)).exists():
+        raise ConfigurationProblem(
+            f"There is no database {made.database} yet. What to do: run `orderwire db upgrade` (`orderwire up` does it by "
+            "itself); if there should be one, see [ledger] and the directory you are in."
+        )
+
+
 def require_current(db: Database) -> None:
     """Raise ConfigurationProblem when this program cannot work with the schema: it is older than needed, or newer and has
     taken away what this program uses.

@@ -36,6 +36,16 @@ order_state = Table(
     Column("digest", LargeBinary(16), nullable=False),
     Column("updated_at", Micros, nullable=False),
     Index("ix_order_state_remote", "target", "remote_id"),
+    Index("ix_order_state_updated", "updated_at"),
+    Index("ix_order_state_placed", "placed_at", "flow", "order_key"),
+    Index(
+        "ix_order_state_current",
+        "placed_at",
+        "flow",
+        "order_key",
+        sqlite_where=text("open"),
+        postgresql_where=text("open"),
+    ),
     Index(
         "ix_order_state_open",
         "flow",

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from ledger import stocktables as t
 from ledger.audit import Audit
 from ledger.database import Database
 from ledger.stockalerts import StockAlerts, plain
+from ledger.stockoffers import StockOffers
 from ledger.thresholds import Thresholds
 
 LISTED: Final = 500
@@ -57,15 +59,18 @@ class SourceState:
     """Of the levels that cannot be read, why the first cannot."""
     revision: int = 0
     judged: str = ""
+    changes: int = 0
+    """Grows with each change of its levels."""
 
 
 class Stock:
-    """Levels, and beside them `thresholds` and `alerts`."""
+    """Levels, and beside them `thresholds`, `alerts`, and what stores were told (`offers`)."""
 
     def __init__(self, db: Database, audit: Audit) -> None:
         self.db = db
         self.thresholds = Thresholds(db, audit)
         self.alerts = StockAlerts(db, audit)
+        self.offers = StockOffers(db)
         among = "sku IN (SELECT value FROM json_each(:skus))" if db.is_sqlite else "sku = ANY(:skus)"
         self._known = sa.text(
             f"SELECT sku, warehouse, digest FROM stock_level WHERE connection = :connection AND {among}"  # noqa: S608
@@ -76,6 +81,11 @@ class Stock:
         ]
         self._put = insert.on_conflict_do_update(
             index_elements=["connection", "sku", "warehouse"], set_={name: insert.excluded[name] for name in told}
+        )
+
+        counted = db.insert(t.stock_source).values(connection=sa.bindparam("b_connection"), changes=1)
+        self._changed = counted.on_conflict_do_update(
+            index_elements=["connection"], set_={"changes": t.stock_source.c.changes + 1}
         )
 
     # -- levels ----------------------------------------------------------------------------------------------------
@@ -97,19 +107,25 @@ class Stock:
             ]
             if other:
                 one.execute(self._put, other)
+                one.execute(self._changed, {"b_connection": connection})
             return len(other)
 
         return self.db.transact(work)
 
     def remove(self, connection: str, gone: Sequence[tuple[str, str]]) -> int:
         """These (warehouse, SKU) are no more. How many were there."""
-        count = 0
-        for start in range(0, len(gone), LISTED):
-            some = gone[start : start + LISTED]
-            level = t.stock_level.c
-            which = sa.tuple_(level.warehouse, level.sku).in_(some)
-            query = sa.delete(t.stock_level).where(level.connection == connection, which).returning(level.id)
-            count += len(self.db.execute(query))
+        return sum(
+            self.db.transact(partial(self._remove, connection, gone[start : start + LISTED]))
+            for start in range(0, len(gone), LISTED)
+        )
+
+    def _remove(self, connection: str, gone: Sequence[tuple[str, str]], one: Connection) -> int:
+        level = t.stock_level.c
+        which = sa.tuple_(level.warehouse, level.sku).in_(gone)
+        query = sa.delete(t.stock_level).where(level.connection == connection, which).returning(level.id)
+        count = len(one.execute(query).all())
+        if count:
+            one.execute(self._changed, {"b_connection": connection})
         return count
 
     def each(self, connection: str, size: int = 5_000) -> Iterator[list[Level]]:
@@ -242,4 +258,5 @@ def _source(row: Row[Any]) -> SourceState:
         bad_why=row.bad_why,
         revision=row.revision,
         judged=row.judged,
+        changes=row.changes,
     )

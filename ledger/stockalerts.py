@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, cast
 
@@ -153,6 +153,16 @@ class StockAlerts:
             return count
 
         return self.db.transact(work) if ids else 0
+
+    def forget(self, older: timedelta) -> int:
+        """Remove those that were over longer ago: whoever was not told so by then has no digest. How many."""
+        alert, limit = t.stock_alert.c, self.db.micros() - int(older.total_seconds()) * SECOND
+        # Written so that the index of what is over serves it.
+        some = sa.select(alert.id).where(alert.closed_at.is_not(None), alert.closed_at < limit).limit(TOGETHER)
+        count = 0
+        while gone := self.db.execute(sa.delete(t.stock_alert).where(alert.id.in_(some)).returning(alert.id)):
+            count += len(gone)
+        return count
 
     # -- what people do --------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from core.clock import from_micros, to_micros
 from ledger import ordertables as o
 from ledger.database import Database
+from ledger.goodstables import goods_taken
 from ledger.invoicetables import invoice_state
 
 TOGETHER: Final = 500
@@ -90,6 +91,20 @@ class StockOrders:
             )
         for orders in found.values():
             orders.sort(key=lambda one: (not one.rush, one.promised_on or date.max, one.placed_at, one.order_key))
+        return found
+
+    def taken_off(
+        self, flows: Collection[str], order_keys: Sequence[str], source: str
+    ) -> dict[tuple[str, str], Decimal]:
+        """How much of an article (order, SKU) is off the stock of this CRM already, by the order's status."""
+        row = goods_taken.c
+        found: dict[tuple[str, str], Decimal] = {}
+        for start in range(0, len(order_keys), TOGETHER):
+            some = row.order_key.in_(order_keys[start : start + TOGETHER])
+            mine = row.flow.in_(flows) & (row.target == source)
+            query = sa.select(row.order_key, row.sku, row.taken).where(mine, some)
+            for order_key, sku, taken in self.db.rows(query):
+                found[order_key, sku] = found.get((order_key, sku), Decimal(0)) + Decimal(taken)
         return found
 
     def _lines(

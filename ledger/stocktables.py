@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from ledger.tables import Id, Micros, metadata
 
@@ -39,6 +51,8 @@ stock_source = Table(
     # Counts the changes of thresholds; `judged` names thresholds and settings by which every level was compared last.
     Column("revision", Integer, nullable=False, server_default=text("0")),
     Column("judged", String(80), nullable=False, server_default=""),
+    # Counts the changes of levels: who has seen this number has seen them.
+    Column("changes", BigInteger, nullable=False, server_default=text("0")),
 )
 
 stock_threshold = Table(
@@ -60,6 +74,7 @@ stock_threshold = Table(
 )
 
 _OPEN = text("closed_at IS NULL")
+_OVER = text("closed_at IS NOT NULL")
 
 stock_alert = Table(
     "stock_alert",
@@ -95,6 +110,7 @@ stock_alert = Table(
         postgresql_where=_OPEN,
     ),
     Index("ix_stock_alert_owner", "owner", "opened_at"),
+    Index("ix_stock_alert_over", "closed_at", sqlite_where=_OVER, postgresql_where=_OVER),
 )
 
 stock_told = Table(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -18,6 +18,7 @@ from ledger.audit import Audit
 from ledger.database import Database
 
 Scope = Literal["product", "group", "warehouse"]
+TOGETHER: Final = 500
 NOTED: Final = 50
 """So many changes at once are noted one by one; of more only how many."""
 
@@ -54,10 +55,31 @@ class Thresholds:
 
     def all(self, connection: str) -> list[Threshold]:
         """All of a source: warehouses, articles by number, groups."""
+        return list(self.each(connection))
+
+    def each(self, connection: str, size: int = 1_000) -> Iterator[Threshold]:
+        """The same, read in bounded parts: there may be a hundred thousand."""
         row = t.stock_threshold.c
-        query = sa.select(t.stock_threshold).where(row.connection == connection)
-        query = query.order_by(sa.desc(row.scope), row.subject, row.warehouse)
-        return [_threshold(found) for found in self.db.rows(query)]
+        query = sa.select(t.stock_threshold).where(row.connection == connection, row.scope == sa.bindparam("scope"))
+        query = query.order_by(row.subject, row.warehouse).limit(size)
+        behind = sa.tuple_(row.subject, row.warehouse) > sa.tuple_(sa.bindparam("subject"), sa.bindparam("warehouse"))
+        for scope in sorted(get_args(Scope), reverse=True):
+            found = self.db.rows(query, {"scope": scope})
+            while found:
+                yield from map(_threshold, found)
+                last = {"scope": scope, "subject": found[-1].subject, "warehouse": found[-1].warehouse}
+                found = self.db.rows(query.where(behind), last) if len(found) == size else []
+
+    def of(self, connection: str, keys: Collection[tuple[str, str, str]]) -> dict[tuple[str, str, str], Threshold]:
+        """Those of these (scope, subject, warehouse), as far as they are set."""
+        row, found = t.stock_threshold.c, dict[tuple[str, str, str], Threshold]()
+        for scope in get_args(Scope):
+            subjects = sorted({subject for one, subject, _ in keys if one == scope})
+            for start in range(0, len(subjects), TOGETHER):
+                some = row.subject.in_(subjects[start : start + TOGETHER])
+                query = sa.select(t.stock_threshold).where(row.connection == connection, row.scope == scope, some)
+                found |= {_key(one): one for one in map(_threshold, self.db.rows(query)) if _key(one) in keys}
+        return found
 
     def found(self, connection: str, *, text: str = "", limit: int = 100) -> tuple[list[Threshold], int]:
         """The first of those with this text in them, in the order of `all`; how many there are."""
@@ -97,7 +119,7 @@ class Thresholds:
 
     def put(self, connection: str, thresholds: Sequence[Threshold], *, by: str) -> int:
         """Set these; others stay. How many became other than they were; noted in the audit."""
-        known = {_key(one): one for one in self.all(connection)}
+        known = self.of(connection, {_key(one) for one in thresholds})
         other = {_key(one): one for one in thresholds if not _same(known.get(_key(one)), one)}
         if not other:
             return 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 from connectors.roles import Amending, Conflict, Crm, OrderRefs, Ownership, Ref, Written
 from core.errors import Held
@@ -67,9 +67,10 @@ class Amendment:
 
     def update(self, ref: Ref) -> Written:
         """In the lane, the mark that an update is under way set: compare, decide, write."""
-        run, crm = self.run, self.run.crm
-        if not amends(run.context.crms[run.to]) or not isinstance(crm, Amending):
-            return crm.update_order(ref, self.order, self.refs, self.ownership)
+        run = self.run
+        if not amends(run.context.crms[run.to]):
+            return run.crm.update_order(ref, self.order, self.refs, self.ownership)
+        crm = cast("Amending", run.crm)  # a rehearsal's notes what would be written
         link = self._link()
         shown = run.ledger.amendments.shown(link) if link is not None else None
         found = crm.compare(ref, self.order, self.refs, self.ownership, shown)
@@ -77,7 +78,7 @@ class Amendment:
         if parts and link is not None and not run.rehearsed:
             run.ledger.amendments.sending(run.claim, link, crm.sending(found, parts))
         written = crm.amend(ref, self.order, self.refs, self.ownership, found, parts)
-        self.word = crm.order_word(self.refs, self.order) if "status" in parts else found.word
+        self.word = run.crm.order_word(self.refs, self.order) if "status" in parts else found.word
         if link is not None and not run.rehearsed:
             run.ledger.amendments.agreed(link)
         return written

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from connectors.roles import Crm, Erp, Messenger, Notifier, Portal, Stocked, Store
+from connectors.roles import SALE, Crm, Erp, Messenger, Notifier, Portal, Stocked, Store
 from core.clock import Clock
 from core.errors import ConfigurationProblem, Held
 from core.keys import Key
@@ -15,6 +15,7 @@ from core.settings import (
     BuyerSettings,
     ConnectionSettings,
     FlowSettings,
+    KeepSettings,
     PortalSettings,
     RepFlowSettings,
     SellerSettings,
@@ -45,6 +46,8 @@ class Context:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     seller: SellerSettings = field(default_factory=SellerSettings)
     """Whose papers they are."""
+    keep: KeepSettings = field(default_factory=KeepSettings)
+    """How long what names people is kept."""
     messengers: Mapping[str, Messenger] = field(default_factory=dict)
     """Connections that carry letters, by name."""
     erps: Mapping[str, Erp] = field(default_factory=dict)
@@ -82,6 +85,8 @@ class Context:
             return self.rep_routes(key.connection, key.kind)
         if key.kind == INVOICE:
             return self.invoice_routes(key.connection)
+        if key.kind == SALE:
+            return self.sale_routes(key.connection)
         if key.kind not in {"order", "delivery"}:
             return ()
         return tuple(
@@ -97,6 +102,14 @@ class Context:
         """The flows to whose orders this ERP's invoices belong. Behind orders: they never slow them."""
         return tuple(
             Route(flow.name, flow.target, "sync") for flow in self.flows.values() if flow.invoices_from == source
+        )
+
+    def sale_routes(self, source: str) -> Sequence[Route]:
+        """The flows that watch what this ERP promised."""
+        return tuple(
+            Route(flow.name, flow.target, "sync")
+            for flow in self.flows.values()
+            if flow.promise is not None and flow.promise.erp == source
         )
 
     def backfill_routes(self, key: Key) -> Sequence[Route]:

@@ -243,9 +243,12 @@ class Engine:
 
     def _run_schedule(self, scheduled: Scheduled) -> None:
         try:
-            outcome = f"{scheduled.work()} changes"
-            if scheduled.connection:
-                self.runner.health.succeeded(scheduled.connection)
+            if self._left_alone(scheduled.connection):
+                outcome = f"not asked: {scheduled.connection} is paused"
+            else:
+                outcome = f"{scheduled.work()} changes"
+                if scheduled.connection:
+                    self.runner.health.succeeded(scheduled.connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, the schedule runs again and its end is written down
             if isinstance(error, RetryLater) and error.scope == "connection" and error.connection:
                 self.runner.health.failed(error.connection, error)
@@ -255,6 +258,13 @@ class Engine:
             log.warning("a schedule failed", schedule=scheduled.name, error=type(error).__name__, detail=detail)
         self.context.ledger.schedules.ended(scheduled.name, outcome)
         self.nudge()
+
+    def _left_alone(self, connection: str) -> bool:
+        """Whoever paused a connection wants it left alone, also by questions: what changes there meanwhile is told by the first
+        round after the pause, from the cursor on.
+        """
+        state = self.context.ledger.states.get(connection) if connection else None
+        return state is not None and state.paused_for > 0
 
     def _in_background(self, name: str, work: Callable[[], object]) -> None:
         running = self._background.get(name)

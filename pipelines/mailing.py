@@ -9,20 +9,17 @@ from typing import Final
 from connectors.roles import CustomerNote, Letter, Messenger, Noting
 from core.errors import Ambiguous, Held, OrderwireError, RetryLater
 from core.keys import external_id
+from core.letters import Attachment
 from core.visible import in_one_line, visible
 from ledger.flows import REHEARSED
 from ledger.jobs import Claim, Outcome
-from ledger.messages import KIND, MessageView
+from ledger.messages import KIND, MessageView, digest_of
 from ledger.requests import KIND as REQUEST
 from pipelines import papers
 from pipelines.context import Context
 from pipelines.run import Attempt
 from pipelines.standing import UNTIL_LIVE
 
-KEPT: Final = timedelta(days=90)
-"""How long text, address and attachments of a letter stay in the ledger."""
-KEPT_HELD: Final = timedelta(days=365)
-"""And of one that is held, for somebody to decide."""
 FORGET_EVERY: Final = 86_400.0
 GIVE_UP: Final = timedelta(days=3)
 """How long a server may go on answering "not now" for one recipient."""
@@ -51,8 +48,11 @@ class MailRun(Attempt):
 
 
 def forget(context: Context) -> int:
-    """Empty what was written long ago. At how many letters."""
-    return context.ledger.messages.forget(KEPT, held=KEPT_HELD)
+    """Empty letters and papers that were written long ago, remove alerts of stock that have long been over. At how many."""
+    ledger, keep = context.ledger, context.keep
+    letters = ledger.messages.forget(timedelta(days=keep.letters), held=timedelta(days=keep.held))
+    drawn = ledger.papers.forget(timedelta(days=keep.papers))
+    return letters + drawn + ledger.stock.alerts.forget(timedelta(days=keep.stock_alerts))
 
 
 def carry(run: MailRun) -> Outcome:
@@ -98,12 +98,13 @@ def _require_text(message: MessageView) -> None:
 def _send(run: MailRun) -> None:
     messenger = _messenger(run)
     _require_certainty(run)
-    message = run.message
-    attachments = (*run.ledger.messages.attachments(message.id), *papers.attached(run.context, message.key))
+    message, attachments = _as_it_leaves(run)
     letter = Letter(
         message.id, message.to, message.subject, message.text, message.name, message.language, attachments=attachments
     )
-    to = run.ledger.messages.sending(run.claim)
+    digest = digest_of(message.subject, message.text, attachments)
+    said = {"subject": message.subject, "text": message.text, "language": message.language[:16]}
+    to = run.ledger.messages.sending(run.claim, digest=digest, **said)
     run.message = message = replace(message, to=to)
     try:
         messenger.deliver(replace(letter, to=to))
@@ -120,6 +121,18 @@ def _send(run: MailRun) -> None:
         raise
     run.ledger.messages.became(run.claim, "sent")
     run.message = replace(message, state="sent")
+
+
+def _as_it_leaves(run: MailRun) -> tuple[MessageView, tuple[Attachment, ...]]:
+    """A letter that carries a paper says what the paper says: both are made now, of one state of the order, which may have
+    changed since the letter was wanted.
+    """
+    message, attachments = run.message, run.ledger.messages.attachments(run.message.id)
+    drawn = papers.drawn(run.context, message.key)
+    if drawn is None:
+        return message, attachments
+    message = replace(message, subject=drawn.subject, text=drawn.text, language=drawn.language)
+    return message, (*attachments, drawn.file)
 
 
 def _messenger(run: MailRun) -> Messenger:

@@ -134,29 +134,52 @@ def _of_backfill(run: Run) -> bool:
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def attached(context: Context, message_key: str) -> tuple[Attachment, ...]:
-    """What goes with a message: the paper of its key, if it is one's. Made when it is sent: orders do not wait for it."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A paper and the letter around it, of one state of the order."""
+
+    subject: str
+    text: str
+    language: str
+    file: Attachment
+
+
+def drawn(context: Context, message_key: str) -> Drawn | None:
+    """The paper of this message's key, and the letter that goes with it; None: it is no paper's. Made when it is sent: orders
+    do not wait for it. Raises `Held` where what was kept cannot be drawn.
+    """
     kept = context.ledger.papers.get(message_key)
-    return () if kept is None else (document(context, kept),)
+    return None if kept is None else _drawn(context, kept)
 
 
 def names(context: Context, message_key: str) -> list[str]:
-    """What `attached` would be called."""
+    """What the file of `drawn` is called; none once it is forgotten."""
     kept = context.ledger.papers.get(message_key)
-    return [] if kept is None else [letter_of(_order_of(kept), _facts(kept), context.seller).file]
+    return [] if kept is None or kept.emptied else [letter_of(_order_of(kept), _facts(kept), context.seller).file]
 
 
 def document(context: Context, kept: KeptPaper) -> Attachment:
     """The file, the same whenever it is made. Raises `Held` where what was kept cannot be drawn."""
+    return _drawn(context, kept).file
+
+
+def _drawn(context: Context, kept: KeptPaper) -> Drawn:
     seller, facts, order = context.seller, _facts(kept), _order_of(kept)
     try:
         paper = paper_of(order, facts, seller)
     except ValueError as error:
         raise _unusable(kept, error) from None
-    return Attachment(letter_of(order, facts, seller).file, PDF, pdf_of(paper, _logo(seller)))
+    note = letter_of(order, facts, seller)
+    return Drawn(note.subject, note.text, kept.language, Attachment(note.file, PDF, pdf_of(paper, _logo(seller))))
 
 
 def _order_of(kept: KeptPaper) -> SalesOrder:
+    if kept.emptied:
+        raise Held(
+            f"What stood on the {kept.kind} of {kept.order_key} was forgotten: it was kept as long as [keep] papers says. "
+            "What to do: skip this job; see the CRM for what is still known of the order.",
+            error_class="missing reference",
+        )
     try:
         return SalesOrder.model_validate_json(kept.body)
     except ValueError as error:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from connectors.http import guarded
-from connectors.roles import Store
+from connectors.roles import SALE, Store
 from connectors.roles.looking import Readable
 from core.emails import email_mark
 from core.errors import Held, LeaseLost, NotLive, NotThere, OrderwireError, RetryLater, Skipped
@@ -25,7 +25,18 @@ from ledger.messages import KIND as MAIL
 from ledger.requests import KIND as REQUEST
 from ledger.watches import KIND as PROMISE
 from mapping.canonical import SalesOrder
-from pipelines import erpinvoices, latecomers, mailing, measures, orders, publishing, reps, requests, standing
+from pipelines import (
+    erpinvoices,
+    erppromises,
+    latecomers,
+    mailing,
+    measures,
+    orders,
+    publishing,
+    reps,
+    requests,
+    standing,
+)
 from pipelines.context import Context
 from pipelines.explaining import parsed
 from pipelines.health import Health
@@ -49,6 +60,7 @@ _REP_RECIPES: Final[Mapping[str, Callable[[RepRun], Outcome]]] = {
 _RECIPES: Final[Mapping[str, Callable[[Run], Outcome]]] = {
     PROMISE: latecomers.carry,
     INVOICE: erpinvoices.carry,
+    SALE: erppromises.carry,
 }
 """By the kind of the job's record, in a flow of orders; every other record is an order."""
 

@@ -25,6 +25,7 @@ from pipelines import (
     reps,
     requests,
     spells,
+    stockpublishing,
     stocks,
     stocktelling,
     telling,
@@ -85,8 +86,8 @@ def of(context: Context, stopping: Callable[[], bool] = lambda: False) -> Iterat
     yield Scheduled("deliveries", watch.EVERY, lambda: watch.look(context))
     yield Scheduled("conditions", CONDITIONS_EVERY, lambda: conditions.reconcile(context))
     yield Scheduled("silence", SILENCE_EVERY, lambda: conditions.reconcile(context, conditions.SLOW_RULES))
-    if context.messengers:
-        yield Scheduled("messages", mailing.FORGET_EVERY, lambda: mailing.forget(context))
+    # Whatever is configured now: what was kept before is forgotten in its time.
+    yield Scheduled("messages", mailing.FORGET_EVERY, lambda: mailing.forget(context))
     if context.notifiers:
         yield Scheduled(
             "telling",
@@ -117,9 +118,11 @@ def _of_crm(context: Context, name: str) -> Iterator[Scheduled]:
 
 
 def _of_erps(context: Context, stopping: Callable[[], bool]) -> Iterator[Scheduled]:
-    """Each ERP once, as often as the flow wants that asks most often: of sales reps, or of the orders that it bills."""
+    """Each ERP once, as often as the flow wants that asks most often: of sales reps, or of orders."""
     polls = [(flow.source, flow.poll) for flow in context.reps.values()]
     polls += [(flow.invoices_from, flow.invoices_poll) for flow in context.flows.values() if flow.invoices_from]
+    promises = [flow.promise for flow in context.flows.values() if flow.promise is not None]
+    polls += [(promise.erp, promise.erp_poll) for promise in promises if promise.erp]
     for source in sorted({source for source, poll in polls if poll}):
         every = min(poll for name, poll in polls if name == source and poll)
         yield Scheduled(f"poll/{source}", every, _poll_erp(context, source, stopping), source)
@@ -140,12 +143,20 @@ def _of_stock(context: Context, stopping: Callable[[], bool]) -> Iterator[Schedu
     for stock in context.stocks.values():
         if stock.poll:
             yield Scheduled(stocks.schedule_name(stock), stock.poll, _levels(context, stock, stopping), stock.source)
+        for store in stock.publish:
+            # No connection is named: mostly nothing was to be told.
+            name = stockpublishing.schedule_name(stock, store)
+            yield Scheduled(name, stockpublishing.EVERY, _for_sale(context, stock, store, stopping))
     if context.stocks and context.buyers:
         yield Scheduled(stocktelling.SCHEDULE, stocktelling.EVERY, lambda: stocktelling.tell(context))
 
 
 def _levels(context: Context, stock: StockSettings, stopping: Callable[[], bool]) -> Callable[[], int]:
     return lambda: stocks.poll(context, stock, stopping)
+
+
+def _for_sale(context: Context, stock: StockSettings, store: str, stopping: Callable[[], bool]) -> Callable[[], int]:
+    return lambda: stockpublishing.publish(context, stock, store, stopping)
 
 
 def _poll_erp(context: Context, source: str, stopping: Callable[[], bool]) -> Callable[[], int]:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from core.cells import plain
 from core.errors import ConfigurationProblem
@@ -23,11 +24,18 @@ class Line:
         return self.cells.get(column, "")
 
 
-def parse(raw: bytes, name: str) -> list[Line]:
+def parse(raw: bytes, name: str, *, most: int | None = None) -> list[Line]:
     """Whatever a spreadsheet saved: comma, semicolon or tab; with or without a mark at the beginning; UTF-8, UTF-16 or the
-    Windows code page; any line ends. Empty lines are left out. `name`: for messages. Raises ConfigurationProblem.
+    Windows code page; any line ends. Empty lines are left out. `name`: for messages. Raises ConfigurationProblem,
+    also for more than `most` lines, before the others are read.
     """
-    return list(_lines(_decoded(raw), name))
+    found = list(islice(_lines(_decoded(raw), name), None if most is None else most + 1))
+    if most is not None and len(found) > most:
+        raise ConfigurationProblem(
+            f"{name} has more than {most:,} lines. What to do: split it into sheets of so many, each with the first line; "
+            "what a sheet does not name stays as it is."
+        )
+    return found
 
 
 def _decoded(raw: bytes) -> str:

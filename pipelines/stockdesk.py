@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, cast, get_args
+from urllib.parse import quote, unquote
 
 from core import cells
 from core.errors import ConfigurationProblem
 from core.settings import StockSettings
 from ledger.stock import Level, SourceState
 from ledger.stockalerts import Snooze, StockAlert
+from ledger.stockoffers import Offering, Told
 from ledger.thresholds import Scope, Threshold
-from mapping.stock import Rule
+from mapping.stock import Rule, free_to_sell
 from mapping.stockletters import Item
 from pipelines.context import Context
 from pipelines.desk import Refused, Unknown
 from pipelines.sheets import Line
+from pipelines.stockpublishing import Difference, Publisher
 from pipelines.stocks import quantity_of, rules_of, schedule_name
 from pipelines.stocktelling import Facts
 
 COLUMNS: Final = ("scope", "subject", "warehouse", "owner", "minimum", "target", "remove")
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 SNOOZES: Final[tuple[Snooze, ...]] = get_args(Snooze)
+TROUBLED: Final = 20
+"""So many articles with a problem are shown."""
 LONGEST_SNOOZE: Final = timedelta(days=366)
 LARGEST: Final = Decimal(10) ** 12
+MOST_LINES: Final = 100_000
+"""Of a sheet that is taken in."""
 YES: Final = frozenset({"yes", "y", "true", "1", "x"})
 
 
@@ -39,11 +47,24 @@ class LevelView:
     free: Decimal
     rule: Rule | None
     group: str
+    told: Mapping[str, Told] = field(default_factory=dict)
+    """By store: what it was told of how much of the article may be sold, all warehouses together."""
 
     @property
     def low(self) -> bool:
         """Below its threshold."""
         return self.rule is not None and self.quantity < self.rule.minimum
+
+
+@dataclass(frozen=True, slots=True)
+class StoreView:
+    """A store that is told what may be sold. `troubled`: the first articles that it refuses or may not have."""
+
+    store: str
+    offering: Offering
+    counts: Mapping[str, int]
+    """Articles by problem; "": it has them."""
+    troubled: Sequence[Told]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,7 @@ class SourceView:
     """Levels by warehouse."""
     open: int
     """Alerts that are not put off."""
+    stores: Sequence[StoreView] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +122,52 @@ class StockDesk:
         """All of them."""
         stock, counts = self.context.ledger.stock, self.context.ledger.stock.alerts.count()
         return [
-            SourceView(one, stock.source(one.source), stock.counts(one.source), counts.get(one.source, 0))
+            SourceView(
+                one,
+                stock.source(one.source),
+                stock.counts(one.source),
+                counts.get(one.source, 0),
+                self.stores(one.name),
+            )
             for one in self.context.stocks.values()
         ]
+
+    def stores(self, name: str) -> list[StoreView]:
+        """Who is told what may be sold of this stock."""
+        stock, offers = self.chosen(name), self.context.ledger.stock.offers
+        return [
+            StoreView(
+                store,
+                offers.offering(stock.source, store),
+                offers.counts(stock.source, store),
+                offers.troubled(stock.source, store, TROUBLED),
+            )
+            for store in stock.publish
+        ]
+
+    def differences(self, name: str, store: str = "") -> Iterator[tuple[str, Difference]]:
+        """What the stores (or this one) would be told now. Raises Refused."""
+        for one, publisher in self._publishers(name, store):
+            for part in publisher.everything():
+                yield from ((one, difference) for difference in publisher.differences(part))
+
+    def publish(self, name: str, store: str = "") -> dict[str, int]:
+        """Tell the stores (or this one) now: how many articles each. Raises Refused where something stands in the way."""
+        done = {}
+        for one, publisher in self._publishers(name, store):
+            if why := publisher.obstacle():
+                raise Refused(f"{one} is told nothing: {why}")
+            done[one] = publisher.go(now=True)
+        return done
+
+    def _publishers(self, name: str, store: str) -> list[tuple[str, Publisher]]:
+        stock = self.chosen(name)
+        if not stock.publish or (store and store not in stock.publish):
+            known = ", ".join(stock.publish) or "none is configured"
+            raise Refused(
+                f"[[stock]] {stock.name} tells {store or 'no store'} nothing. What to do: name one of: {known}."
+            )
+        return [(one, Publisher(self.context, stock, one)) for one in stock.publish if store in {"", one}]
 
     def levels(
         self, name: str, *, text: str = "", warehouse: str = "", after: tuple[str, str] | None = None, limit: int = 50
@@ -110,13 +175,18 @@ class StockDesk:
         """Levels by article number, from behind `after` (SKU, warehouse)."""
         stock = self.chosen(name)
         found = self.context.ledger.stock.search(stock.source, text=text, warehouse=warehouse, after=after, limit=limit)
-        rules = rules_of(self.context.ledger, stock, list(dict.fromkeys(level.sku for level in found)))
+        skus = list(dict.fromkeys(level.sku for level in found))
+        rules = rules_of(self.context.ledger, stock, skus)
+        offers = self.context.ledger.stock.offers
+        told = {store: offers.of(stock.source, store, skus) for store in stock.publish}
         views = []
         for level in found:
             rule = rules.of(level.warehouse, level.sku, level.group, level.minimum)
             quantity = quantity_of(stock, level)
             group = rules.group_of(level.sku, level.group)
-            views.append(LevelView(level, quantity, max(quantity - stock.safety, Decimal(0)), rule, group))
+            free = free_to_sell([quantity], stock.safety)
+            mine = {store: every[level.sku] for store, every in told.items() if level.sku in every}
+            views.append(LevelView(level, quantity, free, rule, group, mine))
         return views
 
     def alerts(
@@ -140,6 +210,7 @@ class StockDesk:
     def set(self, name: str, threshold: Threshold, *, by: str) -> bool:
         """Set one threshold. False: it is so already. Raises Refused."""
         stock = self.chosen(name)
+        threshold = replace(threshold, subject=threshold.subject.strip(), warehouse=threshold.warehouse.strip())
         if wrong := self._wrong(threshold):
             raise Refused(wrong)
         changed = self.context.ledger.stock.thresholds.put(stock.source, [threshold], by=by) > 0
@@ -173,6 +244,8 @@ class StockDesk:
             return "The target is below the minimum. What to do: make it the minimum at least."
         if len(threshold.subject) > 200 or len(threshold.warehouse) > 80:
             return "A name is too long. What to do: look for a value in the wrong column."
+        if any(unicodedata.category(char) in {"Cc", "Cs"} for char in threshold.subject + threshold.warehouse):
+            return "A name has a character that nobody can read. What to do: type it anew."
         return ""
 
     def _look(self, stock: StockSettings) -> None:
@@ -182,24 +255,25 @@ class StockDesk:
 
     # -- sheets ----------------------------------------------------------------------------------------------------
 
-    def export(self, name: str) -> str:
-        """All thresholds, comma-separated."""
-        found = self.context.ledger.stock.thresholds.all(self.chosen(name).source)
+    def export(self, name: str) -> Iterator[str]:
+        """All thresholds, comma-separated, in parts that are made while they are sent."""
+        found = self.context.ledger.stock.thresholds.each(self.chosen(name).source)
         rows = (
             (one.scope, one.subject, one.warehouse, one.owner, _text(one.minimum), _text(one.target), "")
             for one in found
         )
-        return cells.table(COLUMNS, rows)
+        return cells.pieces(COLUMNS, rows)
 
     def take_in(self, name: str, lines: Sequence[Line], *, by: str, dry_run: bool = False) -> Imported:
         """Take a sheet in; every line that can be read. Raises ConfigurationProblem where a column is missing or unknown."""
         stock = self.chosen(name)
         _require_columns(lines)
         thresholds, done = self.context.ledger.stock.thresholds, Imported()
-        known = {(one.scope, one.subject, one.warehouse): one for one in thresholds.all(stock.source)}
         wanted: list[Threshold] = []
         unwanted: list[Threshold] = []
-        for line, threshold in self._read(lines, done):
+        good = list(self._read(lines, done))
+        known = thresholds.of(stock.source, {(one.scope, one.subject, one.warehouse) for _, one in good})
+        for line, threshold in good:
             before = known.get((threshold.scope, threshold.subject, threshold.warehouse))
             if line.get("remove").lower() in YES:
                 if before is not None:
@@ -243,11 +317,22 @@ class StockDesk:
         if kind not in SNOOZES:
             raise Refused("It is put off until a delivery or until a date. What to do: name one of them.")
         if kind == "date" and (until is None or not now < until <= now + LONGEST_SNOOZE):
-            raise Refused("The day lies in the future, within a year. What to do: name another one.")
+            raise Refused("That day is over, or more than a year away. What to do: name another one.")
         found = self.context.ledger.stock.alerts.snooze(id, kind, until=until, by=by)
         if found is None:
             raise Unknown(f"The alert {id} is not open. What to do: look at the list again.")
         return found
+
+
+def cursor(level: Level) -> str:
+    """Where a list of levels goes on behind this one: warehouse and SKU, whatever stands in their names (pure)."""
+    return f"{quote(level.warehouse, safe='')}/{quote(level.sku, safe='')}"
+
+
+def behind(after: str) -> tuple[str, str] | None:
+    """SKU and warehouse of a `cursor`; None for "" (pure)."""
+    warehouse, _, sku = (unquote(part).replace("\0", "") for part in after.partition("/"))  # PostgreSQL takes no NUL
+    return (sku, warehouse) if after else None
 
 
 def quantity(text: str) -> Decimal | None:

@@ -263,7 +263,7 @@ class Round:
         self.judge.gone(lost)
 
     def _require_plausible(self, lost: int, known: int) -> None:
-        cause = f"stock/{self.stock.name}"
+        cause = _cause(self.stock)
         all_of_several = lost == known > 1
         if self.anyway or (lost <= max(SUSPICIOUS, known // SHARE) and not all_of_several):
             self.ledger.alerts.close(cause, "The levels are told again, or are gone indeed.")
@@ -289,6 +289,16 @@ class Round:
 
     def _mark(self) -> str:
         return f"{self.ledger.stock.source(self.stock.source).revision}:{_settings_mark(self.stock)}"
+
+
+def disbelieved(ledger: Ledger, stock: StockSettings) -> bool:
+    """The source told so much less than before that nobody takes it for true."""
+    cause = _cause(stock)
+    return any(alert.cause == cause for alert in ledger.alerts.opened(cause))
+
+
+def _cause(stock: StockSettings) -> str:
+    return f"stock/{stock.name}"
 
 
 def _gathered(pages: Iterable[StockPage]) -> Iterator[list[StockPage]]:

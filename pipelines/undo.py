@@ -10,6 +10,9 @@ creation. `modified - created`, both by the CRM's clock, must not exceed the tim
 of our last attempt that wrote (by ours), and two seconds, for both of its times are cut to whole ones. A person who uses our
 user's login and is quicker than that is not seen; give Orderwire a user of its own.
 
+**Goods** that were taken off the CRM's stock for an order by its status come back with it (an invoice's the CRM gives back
+itself), after the deletion and before its links are dropped: whatever breaks in between, the same command finds them.
+
 **Interrupted** it is gone on with by the same command: after each deletion its links are dropped, so what is left is known. A
 deletion whose answer was lost is looked at again. What is gone already counts as taken back.
 
@@ -23,22 +26,27 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import structlog
+
 from connectors.http import guarded
-from connectors.roles import Crm, RecordKind, Stamp
-from core.errors import Ambiguous, ConfigurationProblem, NotLive, OrderwireError, RetryLater
+from connectors.roles import Crm, Difference, RecordKind, Stamp
+from core.errors import Ambiguous, ConfigurationProblem, Held, NotLive, OrderwireError, RetryLater
 from core.settings import FlowSettings
+from ledger import Ledger
 from ledger.runjobs import Made, RunJobs
 from ledger.runs import GOING, Item, Lost, RunState, RunView
 from mapping.canonical import Probe
-from pipelines import crediting
+from pipelines import crediting, writeoff
 from pipelines.clerk import Errand
 from pipelines.context import Context
-from pipelines.run import write_lane
+from pipelines.run import budget_time, write_lane
+
+log = structlog.get_logger(__name__)
 
 RESOLUTION: Final = timedelta(seconds=2)
 """Both times of a stamp are cut to whole seconds."""
@@ -96,6 +104,33 @@ class Guard(Errand):
         if not self._ledger.flows.get(self._flow).live:
             raise NotLive(self._flow, connection)
         super().before_write(connection, timeout)
+
+
+class _Giver:
+    """Moves goods of an order that is taken back (a `writeoff.Mover`). It works while the lane of writes is ours anyway."""
+
+    rehearsed = False
+
+    def __init__(self, context: Context, flow: FlowSettings) -> None:
+        self.ledger: Ledger = context.ledger
+        self.crm: Crm = context.crms[flow.target]
+        connection = context.connections[flow.target]
+        self.hold = connection.hold + budget_time(connection)
+
+    def lane(self, kind: str) -> AbstractContextManager[None]:
+        """It is ours."""
+        return nullcontext()
+
+    def warn(self, sentence: str, kind: str) -> None:
+        """Nobody's job has a place for it."""
+        log.warning(sentence, kind=kind)
+
+    def judge(self, differences: Sequence[Difference]) -> None:
+        """The goods are back; what was lost with them a person must mend."""
+        for difference in differences:
+            if difference.action == "hold":
+                raise Held(difference.message, field=difference.field)
+            self.warn(difference.message, "difference")
 
 
 # -- what there is -----------------------------------------------------------------------------------------------------
@@ -395,7 +430,17 @@ class _Undoing:
                 self._delete_one(part)
             if part.kind in {"account", "contact"}:
                 self.context.ledger.parties.forget(self.flow.target, part.id)
+        orders = [part for part in unit.parts if part.kind == "order"]
+        if orders:
+            self._leave_no_order(unit.key, orders[0].number)
         self.jobs.forget(self.run.id, unit.made, [unit.key] if unit.key else [], self._reason)
+
+    def _leave_no_order(self, key: str, number: str) -> None:
+        """Its goods come back; nobody waits for them, and nobody is told that they are late."""
+        with guarded(Guard(self.context, self.flow)):
+            writeoff.give_back(_Giver(self.context, self.flow), self.context, self.flow, key, number)
+        self.context.ledger.watches.drop(self.flow.name, key)
+        self.context.ledger.orders.forget(self.flow.name, key)
 
     def _delete_one(self, part: Part) -> None:
         """A lost answer: it is looked at again; deleting twice does no harm."""

@@ -55,6 +55,8 @@ class Place:
     changed: datetime | None = None
     by: str = ""
     """Of a customer: by which identity it is known there (email, vat, erp, store); never the identity itself."""
+    word: str = ""
+    """Of an order: where it stands, in the system's own word, as we saw it last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,15 @@ def _place(context: Context, link: Link) -> Place:
         url=url,
         since=link.created_at,
         changed=link.updated_at,
+        word=_word(context, link),
     )
+
+
+def _word(context: Context, link: Link) -> str:
+    """What people made of an order in the CRM: the status that was seen there last, "" where none was."""
+    if link.kind != "order" or not link.linked:
+        return ""
+    return next((one.crm_status for one in context.ledger.orders.of_remote(link.target, link.remote_id)), "")
 
 
 def _customers(context: Context, order: SalesOrder | None, jobs: Sequence[JobView]) -> list[Place]:

@@ -181,6 +181,7 @@ def context(
         notifiers={name: wired.notifiers[name] for name in settings.alerts.to},
         alerts=settings.alerts,
         seller=settings.seller,
+        keep=settings.keep,
         messengers={name: one for name, one in wired.notifiers.items() if isinstance(one, Messenger)},
         erps=wired.erps,
         publishers=wired.portals,

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from connectors.roles import CrmProduct, ProductStock, Ref, Stocking
+from connectors.roles import Crm, CrmProduct, Difference, ProductStock, Ref, Stocking, Written
 from core.errors import Ambiguous, Held, LeaseLost, OrderwireError, RetryLater
 from core.settings import FlowSettings, StockSettings
+from ledger import Ledger
 from ledger.goods import Taken
 from ledger.orderstates import OrderState
 from mapping.canonical import LineKind, SalesOrder
@@ -31,6 +33,38 @@ LANE: Final = "stock"
 STEP: Final = Decimal("0.001")
 """Quantities are kept so finely over there."""
 NONE: Final = Decimal(0)
+
+
+class Mover(Protocol):
+    """Who moves goods: an order's run, or the undoing of one (pipelines.run.Run, pipelines.undo)."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def crm(self) -> Crm: ...
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which an unanswered write may still land."""
+        ...
+
+    @property
+    def rehearsed(self) -> bool:
+        """Nothing is written."""
+        ...
+
+    def lane(self, kind: str) -> AbstractContextManager[None]:
+        """Alone with writes of this kind."""
+        ...
+
+    def warn(self, sentence: str, kind: str) -> None:
+        """Something to look at that stops nobody."""
+        ...
+
+    def judge(self, differences: Sequence[Difference]) -> None:
+        """Raises Held where something was not kept as it was sent."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +91,19 @@ def follow(run: Run, order: SalesOrder, state: OrderState) -> None:
     goods = _to_be_off(run, policy, order, moved) if left else {}
     if goods and not _agrees(run, state, goods, moved):
         goods = less_invoiced(goods, _invoiced(run, state))
-    _bring_all(run, state, goods, moved)
+    new = [
+        Taken(state.flow, state.order_key, id, state.target) for id in goods.keys() - {row.product_id for row in moved}
+    ]
+    _bring_all(run, state.number, goods, [*moved, *new])
+
+
+def give_back(mover: Mover, context: Context, flow: FlowSettings, order_key: str, number: str) -> None:
+    """The order is taken back: what is off the stock for it comes back, once however often this is said. Where nobody writes
+    goods off (any more), the stock is not ours to touch. Raises Held, RetryLater: the same again goes on.
+    """
+    moved = mover.ledger.goods.of_order(flow.name, order_key)
+    if moved and policy_of(context, flow) is not None:
+        _bring_all(mover, number, {}, moved)
 
 
 # -- what is to be ---------------------------------------------------------------------------------------------------
@@ -135,7 +181,7 @@ def _invoiced(run: Run, state: OrderState) -> Mapping[str, Decimal]:
     return {} if state.remote_id.startswith(INVENTED) else _crm(run).invoiced_goods(Ref(state.remote_id))
 
 
-def _crm(run: Run) -> Stocking:
+def _crm(run: Mover) -> Stocking:
     """The target, or a rehearsal's (`policy_of` has seen that it can)."""
     return cast("Stocking", run.crm)
 
@@ -157,15 +203,14 @@ def _began(run: Run, policy: StockSettings) -> date:
 # -- movements -------------------------------------------------------------------------------------------------------
 
 
-def _bring_all(run: Run, state: OrderState, goods: Mapping[str, Wanted], moved: list[Taken]) -> None:
-    rows = {row.product_id: row for row in moved}
-    for id in sorted(rows.keys() | goods.keys()):
-        row = rows.get(id) or Taken(state.flow, state.order_key, id, state.target)
-        want = goods.get(id) or Wanted(row.sku, NONE)
-        _bring(run, state, replace(row, sku=want.sku or row.sku), want.quantity)
+def _bring_all(run: Mover, number: str, goods: Mapping[str, Wanted], moved: Sequence[Taken]) -> None:
+    """`moved`: a row for each of these goods."""
+    for row in sorted(moved, key=lambda one: one.product_id):
+        want = goods.get(row.product_id) or Wanted(row.sku, NONE)
+        _bring(run, number, replace(row, sku=want.sku or row.sku), want.quantity)
 
 
-def _bring(run: Run, state: OrderState, row: Taken, wanted: Decimal) -> None:
+def _bring(run: Mover, number: str, row: Taken, wanted: Decimal) -> None:
     """One product, alone with writes of this kind."""
     if row.state == "done" and row.taken == wanted:
         return
@@ -173,7 +218,7 @@ def _bring(run: Run, state: OrderState, row: Taken, wanted: Decimal) -> None:
     with run.lane(LANE):
         row = row if run.rehearsed else _known(run, crm, row)
         if row.state == "doubtful" and not run.rehearsed:
-            _ask_a_person(run, state, row)
+            _ask_a_person(run, number, row)
         if row.taken == wanted:
             return
         stock = crm.stock_of(row.product_id)
@@ -187,7 +232,7 @@ def _bring(run: Run, state: OrderState, row: Taken, wanted: Decimal) -> None:
         _move(run, crm, stock, row, wanted)
 
 
-def _known(run: Run, crm: Stocking, row: Taken) -> Taken:
+def _known(run: Mover, crm: Stocking, row: Taken) -> Taken:
     """The row as it stands now that it is our turn (another process may have gone on with this order meanwhile), once it is
     known of every movement of its product whether it arrived.
     """
@@ -198,7 +243,7 @@ def _known(run: Run, crm: Stocking, row: Taken) -> Taken:
     return replace(next(now, row), sku=row.sku)
 
 
-def _move(run: Run, crm: Stocking, stock: ProductStock, row: Taken, wanted: Decimal) -> None:
+def _move(run: Mover, crm: Stocking, stock: ProductStock, row: Taken, wanted: Decimal) -> None:
     after = stock.quantity - (wanted - row.taken)
     if run.rehearsed:
         crm.set_stock(stock, after)
@@ -215,10 +260,25 @@ def _move(run: Run, crm: Stocking, stock: ProductStock, row: Taken, wanted: Deci
         run.ledger.goods.withdraw(movement)
         raise
     run.ledger.goods.done(movement)
-    run.judge(written.differences)
+    run.judge([*written.differences, *_overtaken(run, crm, stock, movement, written)])
 
 
-def _settle(run: Run, crm: Stocking, movement: Taken) -> None:
+def _overtaken(run: Mover, crm: Stocking, stock: ProductStock, moved: Taken, written: Written) -> Sequence[Difference]:
+    """What an invoice took between our reading and our writing, for a person. The movement is done whatever comes of this."""
+    state = run.ledger.orders.get(moved.flow, moved.order_key)
+    after = moved.after if moved.after is not None else stock.quantity
+    try:
+        return crm.overtaken(stock, written, after, Ref(state.remote_id if state is not None else ""))
+    except RetryLater:
+        run.warn(
+            f"{moved.target} did not say whether an invoice took {stock.sku} in the moment in which its stock was written. "
+            "What to do: nothing, unless its stock there is not what is on the shelf.",
+            "difference",
+        )
+        return ()
+
+
+def _settle(run: Mover, crm: Stocking, movement: Taken) -> None:
     """A movement of which nobody knew whether it arrived, by what the product shows now. Whoever's it is: nobody moves the
     product again before that is known, so its quantity and time still tell.
     """
@@ -250,12 +310,12 @@ def arrived_by(movement: Taken, stock: ProductStock) -> bool | None:
     return True if ours else None
 
 
-def _ask_a_person(run: Run, state: OrderState, row: Taken) -> None:
+def _ask_a_person(run: Mover, number: str, row: Taken) -> None:
     """Told once, and counted as arrived from then on: the sentence asks to make it so."""
     run.ledger.goods.done(row)
     moved = (row.wanted - row.taken).normalize()
     raise Held(
-        f"Nobody can tell whether the stock of {row.sku} in {row.target} was lowered by {moved:f} for order {state.number}: "
+        f"Nobody can tell whether the stock of {row.sku} in {row.target} was lowered by {moved:f} for order {number}: "
         f"it was {_plain(row.before)}, was to be {_plain(row.after)}, and was found at {_plain(row.seen)}. What to do: see who "
         "changed it at the product there; correct it by hand where our change is missing; then retry.",
         error_class="ambiguous write",

@@ -224,13 +224,13 @@ class World:
         try:
             yield made
         finally:
-            assert made.stop(within=20), "the engine did not end in time"
+            assert made.stop(within=90), "the engine did not end in time"
 
     def app(self, nudge: Callable[[], object]) -> FastAPI:
         """The web application over this world."""
         return create_app(WebState(context=self.context, metrics=self.metrics, nudge=nudge))
 
-    def settle(self, within: float = 30.0) -> None:
+    def settle(self, within: float = 120.0) -> None:
         """Wait until nothing waits or runs."""
 
         def quiet() -> bool:
@@ -396,7 +396,7 @@ def crm(access_key: str = ACCESS_KEY, **switches: Any) -> Iterator[tuple[CrmApp,
         yield app, url
 
 
-def wait_for(condition: Callable[[], bool], within: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], within: float = 120.0) -> None:
     """Until it holds; fails after `within` seconds."""
     deadline = time.monotonic() + within
     while not condition():

@@ -18,6 +18,7 @@ from web.dashboard import (
     home,
     job,
     jobs,
+    orderlist,
     orders,
     papers,
     people,
@@ -52,7 +53,7 @@ def create_app(state: WebState) -> FastAPI:
     threads.install(app)
     screens = (
         login, home, connections, flows, reviews, runs, schedules, workers, figures, alerts, people, audit, settings, problems,
-        jobs, job, choice, orders, reps, customers, reassign, deliveries,
+        jobs, job, choice, orderlist, orders, reps, customers, reassign, deliveries,
         papers, stock,
     )  # fmt: skip
     for one in screens:

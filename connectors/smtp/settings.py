@@ -41,6 +41,13 @@ class SmtpSettings(ConnectionSettings):
     recipients: tuple[EmailAddress, ...] = ()
     """Who is told of alerts, and of whatever names nobody itself."""
 
+    @field_validator("host")
+    @classmethod
+    def _only_a_name(cls, value: str) -> str:
+        if not value or any(sign in value for sign in "/@ ") or value != value.strip():
+            raise ValueError("a server's name alone, as mail.example.com: no scheme, path or login")
+        return value
+
     @field_validator("recipients")
     @classmethod
     def _not_to_ourselves(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ class Answer:
 
 
 class Client:
-    """Reads from the shop; the one thing that is ever written there is a webhook (subscriptions.py)."""
+    """Reads from the shop; all that is ever written there is webhooks (subscriptions.py) and quantities (selling.py)."""
 
     def __init__(self, http: Http) -> None:
         self._http = http

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -26,6 +26,8 @@ def _address(url: str) -> str:
 
 class WooCommerceSettings(ConnectionSettings):
     """`[[connection]] connector = "woocommerce"`."""
+
+    sells_by_quantity: ClassVar[bool] = True
 
     connector: Literal["woocommerce"] = "woocommerce"
     url: Annotated[str, AfterValidator(_address)]

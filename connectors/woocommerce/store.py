@@ -1,4 +1,6 @@
-"""WooCommerce in the role of a store (connectors.roles.Store). Of the shop's records it writes none."""
+"""WooCommerce in the role of a store (connectors.roles.Store). Of the shop's records it writes
+nothing but how much of an article there is (selling.py).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.http import Http
-from connectors.roles import REFUND, Finding, Numbering, Page, Repair, Request, StockPage, refund_key
+from connectors.roles import REFUND, Finding, Numbering, Offer, Page, Repair, Request, Shelf, StockPage, refund_key
 from connectors.woocommerce import hooks, stock
 from connectors.woocommerce.changes import fetched, id_of, number_of
 from connectors.woocommerce.checks import Checks
 from connectors.woocommerce.client import Client
+from connectors.woocommerce.selling import Counter
 from connectors.woocommerce.settings import WooCommerceSettings
 from connectors.woocommerce.subscriptions import Subscriptions
 from connectors.woocommerce.walk import BY_CREATED, BY_MODIFIED, SECOND, By, Step, Walk, wire_time
@@ -53,6 +56,7 @@ class WooCommerce:
         self._client = Client(http)
         self._clock = clock
         self._subscriptions = Subscriptions(self._client, settings)
+        self._counter = Counter(self._client)
         self._checks = Checks(self._client, settings, self._subscriptions, clock)
         self._options = WooOptions(
             connection=settings.name,
@@ -112,6 +116,15 @@ class WooCommerce:
             per_page=settings.per_page,
             now=self._clock.now,
         )
+
+    def shelves(self, skus: Sequence[str]) -> Mapping[str, Shelf]:
+        return self._counter.shelves(skus)
+
+    def parcels(self, offers: Sequence[Offer]) -> Sequence[Sequence[Offer]]:
+        return self._counter.parcels(offers)
+
+    def put_out(self, parcel: Sequence[Offer]) -> Mapping[str, str]:
+        return self._counter.put_out(parcel)
 
     def orders_between(self, since: datetime, until: datetime) -> Iterator[Page]:
         ceiling = until if not until.microsecond else until.replace(microsecond=0) + SECOND

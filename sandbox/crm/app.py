@@ -258,6 +258,13 @@ class CrmApp:
         for loop, commit in list(self._late.values()):
             loop.call_soon_threadsafe(commit)
 
+    def land_here(self) -> int:
+        """The same at once, in this application's own loop. How many there were."""
+        late = list(self._late.values())
+        for _, commit in late:
+            commit()
+        return len(late)
+
     def _drop_late(self) -> None:
         for timer in self._late:
             timer.cancel()

@@ -33,6 +33,7 @@ def build(app: CrmApp) -> Starlette:
         Route("/sandbox/seed", _own(control.seed), methods=["POST"]),
         Route("/sandbox/calls", _own(control.calls), methods=["GET", "DELETE"]),
         Route("/sandbox/expire-sessions", _own(control.expire_sessions), methods=["POST"]),
+        Route("/sandbox/land", _own(control.land), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC), name="static"),
         *pages.routes(app),
     ]
@@ -107,6 +108,10 @@ class Control:
             converted = [row.id for row in store.rows.values() if row.converted]
         counts = {name: len(rows) for name, rows in records.items()}
         return JSONResponse({"records": records, "counts": counts, "converted": converted})
+
+    async def land(self, request: Request) -> Response:
+        """What was to be committed later is committed now: {"landed": 2} tells how many there were."""
+        return JSONResponse({"landed": self.app.land_here()})
 
     async def reset(self, request: Request) -> Response:
         """Forget everything. {"seed": true|false} loads the demo data or not; {"custom_field": false} drops the

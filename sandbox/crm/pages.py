@@ -69,6 +69,7 @@ def routes(app: CrmApp) -> list[Route]:
     return [
         Route("/", pages.home),
         Route("/faults", pages.faults),
+        Route("/index.php", pages.linked),
         Route("/orders/{id}", pages.order),
         Route("/invoices/{id}", pages.order),
         Route("/orders/{id}/status", pages.set_status, methods=["POST"]),
@@ -111,6 +112,15 @@ class Pages:
             active=f"/{path}",
             refresh=2,
         )
+
+    async def linked(self, request: Request) -> Response:
+        """The address under which vtiger itself shows a record; there is a page of its own for orders and invoices only."""
+        module, record = request.query_params.get("module", ""), request.query_params.get("record", "")
+        path = next((path for path, one in _LISTS.items() if one[0] == module), "")
+        if not path:
+            return render(_TEMPLATES, "gone.html", status=404, active="/", refresh=0)
+        kind = self.app.service.schema.modules[module]
+        return RedirectResponse(f"/{path}/{kind.prefix}x{record}" if module in _STATUS else f"/{path}")
 
     async def order(self, request: Request) -> Response:
         store, people = self.app.service.store, self.app.service.people

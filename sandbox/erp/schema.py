@@ -74,9 +74,11 @@ MODELS: Final[dict[str, dict[str, Field]]] = {
         "ir.lang": _plain("code", "name"),
         "ir.module": _plain("name", "state", "version"),
         "product.uom": _plain("name", "symbol", "digits"),
+        "product.configuration": _plain("default_lead_time"),
         "product.template": {**_plain("name", "type", "list_price"), **_flags("active", "salable")},
         "product.product": {
             **_plain("code", "name", "type", "list_price", "list_price_used", "quantity", "forecast_quantity"),
+            **_plain("lead_time"),
             **_flags("active", "salable"),
             **_one(template="product.template", default_uom="product.uom"),
         },
@@ -86,8 +88,8 @@ MODELS: Final[dict[str, dict[str, Field]]] = {
             **_one(storage_location="stock.location"),
         },
         "stock.move": {
-            **_plain("quantity", "state", "planned_date", "effective_date"),
-            **_one(product="product.product", company="company.company"),
+            **_plain("quantity", "state", "planned_date", "origin_planned_date", "effective_date"),
+            **_one(product="product.product", company="company.company", origin="sale.line"),
         },
         "account.invoice": {
             **_plain("number", "reference", "state", "type", "invoice_date"),
@@ -106,7 +108,16 @@ MODELS: Final[dict[str, dict[str, Field]]] = {
         },
         "account.tax": {**_plain("name", "rate"), **_one(line="account.invoice.line")},
         "account.move.line": {**_plain("maturity_date"), **_one(invoice="account.invoice")},
-        "sale.sale": {**_plain("number", "reference", "state"), **_one(invoice="account.invoice")},
+        "sale.sale": {
+            **_plain("number", "reference", "state", "total_amount", "shipping_date"),
+            **_one(invoice="account.invoice", currency="currency.currency", company="company.company"),
+            **_many(lines=("sale.line", "sale")),
+        },
+        "sale.line": {
+            **_plain("type", "quantity", "shipping_date"),
+            **_one(sale="sale.sale", product="product.product"),
+            **_many(moves=("stock.move", "origin")),
+        },
     }.items()
 }
 MODULES: Final = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
 from sandbox.erp.tables import Row, Tables
 
@@ -174,6 +175,40 @@ class Staff:
             self.tables.delete("party.contact_mechanism", row["id"])
         elif row is not None and row["value"] != value:
             self.tables.write("party.contact_mechanism", row["id"], value=value)
+
+    # -- orders --------------------------------------------------------------------------------------------------------
+
+    def take_order(self, reference: str, total: Decimal, promised: date | None) -> int:
+        """Somebody enters an order of the web store, and the day on which it should leave; the sale's id."""
+        with self.tables.lock:
+            company = self.tables.rows("company.company")[0]
+            number = len(self.tables.rows("sale.sale")) + 1
+            return self.tables.create(
+                "sale.sale",
+                number=str(number),
+                reference=reference,
+                state="processing",
+                company=company["id"],
+                currency=company["currency"],
+                total_amount=total,
+                shipping_date=promised,
+            )
+
+    def promise(self, reference: str, day: date | None) -> None:
+        """Another day was agreed on. ValueError where there is no such sale."""
+        self._change_sale(reference, shipping_date=day)
+
+    def cancel(self, reference: str) -> None:
+        """The sale is called off. ValueError where there is no such sale."""
+        self._change_sale(reference, state="cancelled")
+
+    def _change_sale(self, reference: str, **values: object) -> None:
+        with self.tables.lock:
+            found = [row["id"] for row in self.tables.rows("sale.sale") if row["reference"] == reference]
+            if not found:
+                raise ValueError(f"There is no sale {reference}. What to do: choose one of the list.")
+            for number in found:
+                self.tables.write("sale.sale", number, **values)
 
     def _known(self, number: str, code: str) -> tuple[Customer, Agent]:
         customer, agent = self.customer(number), self.agent(code)

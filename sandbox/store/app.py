@@ -92,6 +92,8 @@ class Store:
             return Response("The form must come from this store's own page.", status_code=403)
         if changes.get("payment_status") == "paid":
             changes = {**changes, "paid_at": orders.stamp(datetime.now(UTC))}
+        if request.path_params["action"] == "refund":
+            changes = {**changes, "refunds": orders.refunded(kept.order)}
         if changes:
             self.shelf.mark(kept, **changes)
         await self._send(kept, word)

@@ -115,6 +115,19 @@ class Shelf:
         kept.order["updated_at"] = stamp(max(datetime.now(UTC), before + timedelta(microseconds=1)))
 
 
+def refunded(order: Json) -> list[Json]:
+    """The refunds of an order when all of its money has gone back, line by line: at once, and only once."""
+    if order.get("refunds"):
+        return list(order["refunds"])
+    sold = [*order["lines"], *order["fees"], *order["shipping_lines"]]
+    parts = [
+        {"of": one["id"], "quantity": one.get("quantity", "0"), "net": one["net"], "taxes": one["taxes"]}
+        for one in sold
+    ]
+    at = stamp(datetime.now(UTC))
+    return [{"id": "R-1", "amount": order["totals"]["total"], "reason": "", "created_at": at, "parts": parts}]
+
+
 def stamp(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

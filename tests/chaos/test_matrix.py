@@ -132,10 +132,13 @@ def test_r2_control_without_the_hold_there_are_duplicates(
     this = case("R2-control", engine=engine_of(database_url))
     orders, late = 60, 10
     with installation(database_url, Plan(hold=0)) as fleet, selling(fleet) as shop:
-        fleet.dial(late_after_s=LATE, script=late_commits(orders, late))
+        # They land when all is done: whoever looks without waiting looks too early, however slow this machine is.
+        fleet.dial(late_after_s=3600, script=late_commits(orders, late))
         trickle(shop, ordinary_day(seed, orders), 0.1)
         while_it_goes_on(fleet, lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.95)
+        this.settle(fleet, shop)
         struck = fleet.struck().get("late_commit", 0)
+        assert fleet.land() == struck > 0
         found = this.settle(fleet, shop)
         text = this.line(orders, found, hold=0, late=struck)
         assert found.duplicates > 0, f"{text}\nNothing doubled without the hold: R2 proves nothing."
@@ -161,7 +164,7 @@ def test_r3_web_is_killed_while_it_takes_deliveries(
             shop.send(versions[n::kills])
             wait(lambda n=n: len(shop.newest()) >= orders * (n + dice.random()) / kills, 5, every=0.01)  # type: ignore[misc]
             fleet.restart(fleet.taker)
-        shop.sent(60)
+        shop.sent(120)
         kept = {row[0] for row in fleet.jobs.rows("SELECT record_id FROM event WHERE kind = 'order'")}
         missing = [id for _, id in shop.newest() if str(id) not in kept]
         while_it_goes_on(fleet, lambda: fleet.jobs.counts().get("settled", 0) >= orders * 0.9)
@@ -190,10 +193,19 @@ def test_r5_workers_freeze_for_twice_the_lease(
     plan = Plan(workers=workers, threads=3)
     with installation(database_url, plan) as fleet, selling(fleet, patience=60) as shop:
         fleet.dial(latency_ms=100)  # so that a freeze hits jobs under way
+        freezes = 0
+
+        def hard_at_work() -> bool:
+            # One that is frozen while it starts finds that its database took too long, and ends: that is not meant here.
+            fleet.supervise()
+            return len(fleet.at_work()) >= at_once and fleet.jobs.counts().get("running", 0) >= 2
+
         for n in range(rounds):
             shop.send(versions[n::rounds])
-            wait(lambda: fleet.jobs.counts().get("running", 0) >= 2, 10, every=0.01)
-            frozen = dice.sample(fleet.workers, at_once)
+            assert wait(hard_at_work, 120, every=0.01), fleet.tails()
+            there = fleet.at_work()
+            frozen = dice.sample(there, min(at_once, len(there)))  # on a busy machine one may have ended since
+            freezes += len(frozen)
             for name in frozen:
                 time.sleep(dice.uniform(0, 0.15))
                 fleet.freeze(name)
@@ -207,8 +219,8 @@ def test_r5_workers_freeze_for_twice_the_lease(
         crashed = fleet.jobs.rows("SELECT count(*) FROM attempt WHERE outcome IN ('crashed', 'lost')")[0][0]
         assert crashed > 0, "no freeze hit a job"
         # A job that stood still for twice its lease may end its process (the watchdog), in an orderly way.
-        assert {status for _, status in fleet.ended} <= {EXIT_WATCHDOG}, fleet.ended
-        this.passes(orders, found, freezes=at_once * rounds, taken_back=crashed, ended=len(fleet.ended))
+        assert {one.status for one in fleet.ended} <= {EXIT_WATCHDOG}, fleet.ended
+        this.passes(orders, found, freezes=freezes, taken_back=crashed, ended=len(fleet.ended))
 
 
 # -- R8 ----------------------------------------------------------------------------------------------------------------
@@ -225,7 +237,7 @@ def test_r8_sqlite_is_whole_after_every_kill(
     answers: list[str] = []
 
     def check() -> None:
-        with sqlite3.connect(file, timeout=10) as connection:
+        with sqlite3.connect(file, timeout=60) as connection:
             answers.append(connection.execute("PRAGMA integrity_check").fetchone()[0])
             broken = connection.execute("PRAGMA foreign_key_check").fetchall()
         connection.close()

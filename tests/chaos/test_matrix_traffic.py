@@ -85,7 +85,7 @@ def test_r13_many_first_orders_of_one_customer_through_two_shops(
     with installation(database_url, plan) as fleet, selling(fleet, senders=8) as shop:
         fleet.faults_on(seed)
         shop.send(versions)
-        shop.sent(60)
+        shop.sent(120)
         while_it_goes_on(fleet, lambda: fleet.jobs.counts().get("settled", 0) >= len(versions) * 0.9)
         found = this.settle(fleet, shop)
         this.passes(len(versions), found, customers=customers, php=php)
@@ -145,7 +145,7 @@ def test_r17_poison_among_good_orders(database_url: str, installation: MakeFleet
             for kind, group in bad.items():
                 for version in group:
                     message = poison(kind, version)
-                    assert wait(lambda message=message: post(fleet.web_url, "/hooks/shop", *message) == 200, 20)  # type: ignore[misc]
+                    assert wait(lambda message=message: post(fleet.web_url, "/hooks/shop", *message) == 200, 90)  # type: ignore[misc]
             shop.send(versions)
             began = time.monotonic()
             assert wait(lambda: fleet.supervise() is not None and done(fleet) >= good, 90), "poison stops the good ones"
@@ -153,7 +153,7 @@ def test_r17_poison_among_good_orders(database_url: str, installation: MakeFleet
             wait(lambda: fleet.supervise() is not None and not fleet.jobs.moving(), 90)
         finally:
             stop.set()
-            killer.join(10)
+            killer.join(60)
         found = this.settle(fleet, shop)
         held = reasons(fleet, bad)
         found.unsettled -= sum(held.values())
@@ -222,7 +222,7 @@ def one_wave(fleet: Fleet, shop: Shop, versions: list[Version], delivered: list[
     polls = fleet.jobs.rows(
         "SELECT count(*) FROM schedule_run WHERE name = 'poll/shop' AND started_at >= :since", since=since
     )[0][0]
-    shop.sent(30)
+    shop.sent(120)
     return took, int(polls)
 
 
@@ -251,6 +251,6 @@ def test_r19_one_second_one_delivery_id(database_url: str, installation: MakeFle
         assert len(ids) == 1
         fleet.list_in_store([version.document for version in newest.values()])
         shop.send([*first, *again])
-        shop.sent(30)
+        shop.sent(120)
         found = this.settle(fleet, shop)
         this.passes(orders, found, changed_twice=len(again))

@@ -6,8 +6,9 @@ import itertools
 import json
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +299,38 @@ class TestRecordings:
     def test_the_others_are_listed_with_the_reason(self) -> None:
         left = sorted({name.partition("-")[2] for name in RECORDED} - {name.partition("-")[2] for name in ASKED})
         assert left == sorted(REASONS)
+
+
+# -- promised days -----------------------------------------------------------------------------------------------------
+
+
+def test_promised_days_are_told_and_told_again_when_they_change() -> None:
+    clock = Moving()
+    app = erp_app(now=clock.now)
+    with running(app) as address, closing(connect(address, clock, kinds=["sale"])) as erp:
+        first, second = date(2026, 11, 25), date(2026, 12, 1)
+        app.staff.take_order("WEB-1", Decimal("35.64"), first)
+        found, cursor = _sales(erp, None)
+        assert {reference: promised for reference, (_, promised) in found.items()} == {"WEB-1": first}
+        clock.at += timedelta(days=1)
+        app.staff.take_order("WEB-2", Decimal("5.00"), None)
+        app.staff.promise("WEB-1", second)
+        found, cursor = _sales(erp, cursor)
+        assert {reference: promised for reference, (_, promised) in found.items()} == {"WEB-1": second, "WEB-2": None}
+        assert found["WEB-1"][0] == Decimal("35.64")
+        app.staff.cancel("WEB-1")
+        assert _sales(erp, cursor)[0]["WEB-1"][1] is None
+        with pytest.raises(ValueError, match="There is no sale WEB-9"):
+            app.staff.promise("WEB-9", second)
+
+
+def _sales(erp: Tryton, cursor: str | None) -> tuple[dict[str, tuple[Any, Any]], str]:
+    """By reference: the sum, and what was promised."""
+    found, last = {}, cursor
+    for page in erp.changes_since("sale", cursor):
+        last = page.cursor
+        for change in page.changes:
+            sale = erp.sale(change.key, change.raw or b"")
+            found[sale.reference] = (sale.total, sale.promised)
+    assert last is not None
+    return found, last

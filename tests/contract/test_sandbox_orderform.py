@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from sandbox.store.orders import Shelf
+from sandbox.store.orders import Shelf, refunded
 
 SCHEMA = Path(__file__).parent.parent.parent / "connectors" / "orderform" / "schema.json"
 COMPANY = {"company": "Müller & Co", "email": "einkauf@mueller.example", "line1": "Straße 7", "postal_code": "10115"}
@@ -40,3 +40,5 @@ def test_documents_keep_to_the_published_schema(form: dict[str, str]) -> None:
     for changes in ({}, {"payment_status": "paid", "paid_at": "2026-11-22T03:00:00.000000Z"}, {"status": "cancelled"}):
         shelf.mark(kept, **changes)
         assert [error.message for error in check.iter_errors(kept.document)] == []
+    shelf.mark(kept, refunds=refunded(kept.order))
+    assert [error.message for error in check.iter_errors(kept.document)] == []

@@ -76,7 +76,7 @@ def test_threads_share_one_login() -> None:
     client = connector(fake)._client
 
     def ask(_: int) -> None:
-        together.wait(5)
+        together.wait(60)
         client.query("SELECT id FROM Leads;")
 
     with ThreadPoolExecutor(8) as pool:
@@ -90,7 +90,7 @@ def test_threads_renew_a_session_once() -> None:
 
     def query(params: dict[str, Any]) -> list[Any]:
         if params["sessionName"] == "s1":
-            together.wait(5)  # all eight hold the old session when it ends
+            together.wait(60)  # all eight hold the old session when it ends
             raise Refuse("INVALID_SESSIONID")
         return []
 

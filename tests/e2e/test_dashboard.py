@@ -21,7 +21,7 @@ from tests.world import SkippingClock, World
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
 PAGES: Final = (
-    "/", "/connections", "/connections/crm", "/connections/shop", "/schedules", "/alerts", "/deliveries", "/stock", "/flows", "/flows/shop-orders/paused",
+    "/", "/connections", "/connections/crm", "/connections/shop", "/schedules", "/alerts", "/orders", "/deliveries", "/stock", "/flows", "/flows/shop-orders/paused",
     "/flows/shop2-orders/live", "/not-there",
 )  # fmt: skip
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]

@@ -23,6 +23,7 @@ from web.api import (
     edits,
     flows,
     jobs,
+    orderlist,
     orders,
     papers,
     problems,
@@ -52,7 +53,7 @@ TAGS: Final = {
     "connections": "The systems: how each stands; test, pause, resume, ask now.",
     "problems": "What is wrong now, grouped by cause, with orders and money.",
     "jobs": "Each order on its way through one flow.",
-    "orders": "Where an order is, in every system.",
+    "orders": "Orders by how far they have come; where one is, in every system.",
     "deliveries": "Promised days that are at risk or over.",
     "stock": "How much there is, from how much on whom to tell, and what is low.",
     "schedules": "What runs at intervals.",
@@ -66,8 +67,8 @@ TAGS: Final = {
     "description": "This document.",
 }
 RESOURCES: Final = (
-    status, connections, problems, care, jobs, edits, orders, schedules, flows, bulk, runs, reviews, workers, alerts, audit,
-    deliveries, stock, papers, description,
+    status, connections, problems, care, jobs, edits, orderlist, orders, schedules, flows, bulk, runs, reviews, workers, alerts,
+    audit, deliveries, stock, papers, description,
 )  # fmt: skip
 _ANSWERS: Final = {
     "401": "There is no token, or it is over",

@@ -13,7 +13,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from core.money import show
 from core.redaction import redact
-from ledger.search import LARGEST_ID
 from pipelines.desk import Refused
 from web.api.refusal import Refusal, Wrong, wrong
 from web.dashboard.connections import LONGEST_DAYS
@@ -21,20 +20,24 @@ from web.dashboard.connections import LONGEST_DAYS
 T = TypeVar("T")
 MOST: Final = 200
 """Rows of one page of a list."""
-_LINE: Final = r"^[^\x00-\x1f\x7f]*$"
+LARGEST: Final = 2**53 - 1
+"""The largest number of a row. The description keeps bounds as floating-point numbers, and so do many programs that read it: a
+larger one would not be the same there."""
+LINE: Final = r"^[^\x00-\x1f\x7f]*$"
+"""One line of text."""
 _SAYING: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 
-Number = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+Number = Annotated[int, Path(ge=1, le=LARGEST)]
 """A row's number in an address."""
-Name = Annotated[str, Path(max_length=120, pattern=_LINE)]
+Name = Annotated[str, Path(max_length=120, pattern=LINE)]
 """A configured name in an address."""
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows of a page")]
-Line = Annotated[str, Query(max_length=200, pattern=_LINE)]
+Line = Annotated[str, Query(max_length=200, pattern=LINE)]
 """A filter that is compared as it is."""
 Reason = Annotated[
     str, Field(max_length=500, pattern=_SAYING, description="Why. Others will read it", examples=["Typed by hand"])
 ]
-Remark = Annotated[str, Field(max_length=500, pattern=_LINE, description="Why, if there is something to say")]
+Remark = Annotated[str, Field(max_length=500, pattern=LINE, description="Why, if there is something to say")]
 Moment = Annotated[datetime, Field(description="RFC 3339, UTC", examples=["2026-03-01T08:00:00Z"])]
 Given = Annotated[AwareDatetime, Field(description="RFC 3339, with an offset", examples=["2026-03-01T08:00:00Z"])]
 

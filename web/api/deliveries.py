@@ -17,6 +17,7 @@ from web.dashboard.common import context_of
 router = APIRouter(tags=["deliveries"])
 
 Level = Literal["at_risk", "late"]
+Source = Literal["store", "erp", "rule"]
 
 
 class Promise(BaseModel):
@@ -28,7 +29,7 @@ class Promise(BaseModel):
     level: Annotated[Level, Field(description="at_risk: it should have left by now; late: the day is over")]
     since: Moment
     promised_on: Annotated[date, Field(examples=["2026-11-24"])]
-    promised_by: Annotated[Literal["store", "rule"], Field(description="The store, or a rule of the flow")]
+    promised_by: Annotated[Source, Field(description="The store, the ERP, or a rule of the flow")]
     ship_by: Annotated[Moment, Field(description="By when it must have left")]
     due: Annotated[Moment, Field(description="The end of the promised day")]
     rush: bool
@@ -73,7 +74,7 @@ def _shown(one: Unkept) -> Promise:
         level="late" if watched.level == "late" else "at_risk",
         since=watched.since,
         promised_on=watched.promised_on,
-        promised_by="store" if watched.source == "store" else "rule",
+        promised_by="store" if watched.source == "store" else "erp" if watched.source == "erp" else "rule",
         ship_by=watched.ship_by,
         due=watched.due,
         rush=one.rush,

@@ -13,12 +13,12 @@ from ledger.amendments import Disagreement
 from ledger.jobs import JobView
 from ledger.people import Person
 from ledger.problems import fingerprint
-from ledger.search import LARGEST_ID, Attempt, Listing, money_of, narrow, parse
+from ledger.search import Attempt, Listing, money_of, narrow, parse
 from ledger.search import Query as Asked
 from pipelines import bulk
 from pipelines.desk import Refused, retryable
 from web.api.bulk import Bulk, BulkPreview, bulk_of
-from web.api.common import Body, Limit, Line, Moment, Number, Page, Reason, further, moneys, sendable, sentence
+from web.api.common import LARGEST, Body, Limit, Line, Moment, Number, Page, Reason, further, moneys, sendable, sentence
 from web.api.door import needs
 from web.api.labels import ErrorClass, Job, job_of
 from web.api.refusal import Refusal, Wrong
@@ -127,7 +127,7 @@ class JobChoice(Body):
         Literal["theirs", "store"], Field(description="theirs: the target's stays; store: it is replaced")
     ]
     conflicts: Annotated[
-        list[Annotated[int, Field(ge=1, le=LARGEST_ID)]],
+        list[Annotated[int, Field(ge=1, le=LARGEST)]],
         Field(
             max_length=20,
             description="Those that were looked at; refused (409) if one is not open any more. Empty: all that are open",

@@ -104,7 +104,7 @@ class Promised(BaseModel):
 
     flow: Annotated[str, Field(examples=["shop-orders"])]
     promised_on: date
-    promised_by: Annotated[str, Field(description="store, or rule: one of the flow's", examples=["store"])]
+    promised_by: Annotated[str, Field(description="store, erp, or rule: one of the flow's", examples=["store"])]
     level: Annotated[str, Field(description="on_time, at_risk, late, kept, off", examples=["on_time"])]
     due: Moment
 

@@ -10,10 +10,9 @@ from pydantic import BaseModel, Field
 from core.rights import Right
 from ledger.people import Person
 from ledger.reviews import Review as Kept
-from ledger.search import LARGEST_ID
 from pipelines import review
 from pipelines.desk import Refused
-from web.api.common import Body, Limit, Moment, Number, Page, Remark, further, sentence
+from web.api.common import LARGEST, Body, Limit, Moment, Number, Page, Remark, further, sentence
 from web.api.door import needs
 from web.api.labels import ConnectionName
 from web.dashboard.common import context_of
@@ -75,7 +74,7 @@ def list_reviews(
     after: Cursor = "",
 ) -> ReviewPage:
     """The oldest first."""
-    since = min(int(after or 0), LARGEST_ID)
+    since = min(int(after or 0), LARGEST)
     kept = context_of(request).ledger.reviews
     some = kept.list(decided=state == "decided", kind=kind, limit=limit + 1, after=since)
     more = str(some[limit - 1].id) if len(some) > limit else ""

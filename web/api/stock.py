@@ -9,19 +9,39 @@ from pydantic import BaseModel, Field
 
 from core.rights import Right
 from ledger.people import Person
-from ledger.search import LARGEST_ID
 from ledger.thresholds import Threshold
 from pipelines.desk import Refused
-from pipelines.stockdesk import AlertView, LevelView, StockDesk, quantity
-from web.api.common import Body, Given, Limit, Line, Moment, Money, Name, Number, Page, further, sendable
+from pipelines.stockdesk import AlertView, LevelView, StockDesk, behind, cursor, quantity
+from web.api.common import LARGEST, LINE, Body, Given, Limit, Line, Moment, Money, Name, Number, Page, further, sendable
 from web.api.door import needs
 from web.dashboard.common import context_of, state_of
 
 router = APIRouter(tags=["stock"])
 Handling = Annotated[Person, Depends(needs(Right.HANDLE))]
 Quantity = Annotated[str, Field(description="A decimal number as text", pattern=r"^-?\d+(\.\d+)?$", examples=["12.5"])]
-Amount = Annotated[str, Field(max_length=20, description='A decimal number as text; "": none', examples=["5"])]
+Amount = Annotated[
+    str,
+    Field(
+        pattern=r"^(-?[0-9]{1,12}(\.[0-9]{1,6})?)?$", description='A decimal number as text; "": none', examples=["5"]
+    ),
+]
 Scoped = Annotated[Literal["product", "group", "warehouse"], Field(examples=["product"])]
+
+
+class InStore(BaseModel):
+    """What a store was told of how much of an article may be sold."""
+
+    store: Annotated[str, Field(examples=["shop"])]
+    quantity: Annotated[int | None, Field(description="null: nothing yet", examples=[12])]
+    at: Annotated[Moment | None, Field(description="Since when it has this from us")]
+    problem: Annotated[
+        str,
+        Field(
+            description='"", doubtful, unknown (to the store), unkept (it counts no stock of it), refused',
+            examples=[""],
+        ),
+    ]
+    reason: Annotated[str, Field(examples=[""])]
 
 
 class Level(BaseModel):
@@ -41,6 +61,9 @@ class Level(BaseModel):
     owner: Annotated[str, Field(description="The buyer in charge", examples=["anna"])]
     low: bool
     since: Annotated[Moment, Field(description="When it was first read like this")]
+    stores: Annotated[
+        list[InStore], Field(description="What stores were told of the article, all warehouses together")
+    ] = []
 
 
 class LevelPage(Page[Level]):
@@ -95,12 +118,19 @@ class StockThresholdPage(Page[StockThreshold]):
 
 
 class Setting(Body):
-    """A threshold to be set."""
+    """A threshold to be set. Refused (409) if it says nothing, or if its target is below its minimum."""
 
     scope: Scoped
-    subject: Annotated[str, Field(max_length=200, examples=["LAMP-1"])] = ""
-    warehouse: Annotated[str, Field(max_length=80, examples=["main"])] = ""
-    owner: Annotated[str, Field(max_length=32, examples=["anna"])] = ""
+    subject: Annotated[
+        str,
+        Field(max_length=200, pattern=LINE, description="Article or group; none for a warehouse", examples=["LAMP-1"]),
+    ] = ""
+    warehouse: Annotated[
+        str, Field(max_length=80, pattern=LINE, description='"": every one; not for a warehouse', examples=["main"])
+    ] = ""
+    owner: Annotated[
+        str, Field(max_length=32, pattern=LINE, description="Refused (409) if no buyer is named so", examples=["anna"])
+    ] = ""
     minimum: Amount = ""
     target: Amount = ""
 
@@ -111,7 +141,9 @@ class Snoozing(Body):
     kind: Annotated[Literal["", "date", "delivery"], Field(description='"" ends it', examples=["delivery"])] = (
         "delivery"
     )
-    until: Annotated[Given | None, Field(description="With `date`")] = None
+    until: Annotated[
+        Given | None, Field(description="With `date`; refused (409) unless it lies in the future, within a year")
+    ] = None
 
 
 @router.get("/stock/{stock}/levels", dependencies=[Depends(needs(Right.SEE))])
@@ -120,16 +152,16 @@ def list_stock_levels(
     stock: Name,
     text: Line = "",
     warehouse: Line = "",
-    after: Annotated[str, Query(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")] = "",
+    after: Annotated[
+        str, Query(max_length=4000, pattern=r"^([0-9A-Za-z_.~%-]*/[0-9A-Za-z_.~%-]+)?$", description="From `next`")
+    ] = "",
     limit: Limit = 50,
 ) -> LevelPage:
     """Levels with their age and the threshold that holds for each. `text`: in the article's number or name."""
     desk = _desk(request)
     chosen = desk.chosen(stock)
-    place, _slash, sku = after.partition("/")
-    found = desk.levels(stock, text=text, warehouse=warehouse, after=(sku, place) if after else None, limit=limit + 1)
-    last = found[limit - 1].level if len(found) > limit else None
-    following = f"{last.warehouse}/{last.sku}" if last is not None else ""
+    found = desk.levels(stock, text=text, warehouse=warehouse, after=behind(after), limit=limit + 1)
+    following = cursor(found[limit - 1].level) if len(found) > limit else ""
     return LevelPage(
         data=[_level(one) for one in found[:limit]],
         next=further(request, following, text=text, warehouse=warehouse, limit=limit),
@@ -145,7 +177,7 @@ def list_stock_alerts(
     owner: Line = "",
     text: Line = "",
     closed: bool = False,
-    after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
+    after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
     limit: Limit = 50,
 ) -> StockAlertPage:
     """What is below its threshold, or (`closed`) was."""
@@ -164,7 +196,7 @@ def snooze_stock_alert(request: Request, number: Number, wanted: Snoozing, perso
 
 @router.get("/stock/{stock}/thresholds", dependencies=[Depends(needs(Right.SEE))])
 def list_stock_thresholds(
-    request: Request, stock: Name, after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0, limit: Limit = 50
+    request: Request, stock: Name, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0, limit: Limit = 50
 ) -> StockThresholdPage:
     """The thresholds of a stock, as they were first set."""
     source = _desk(request).chosen(stock).source
@@ -220,6 +252,10 @@ def _level(one: LevelView) -> Level:
         owner=rule.owner if rule is not None else "",
         low=one.low,
         since=level.read_at,
+        stores=[
+            InStore(store=store, quantity=told.quantity, at=told.at, problem=told.problem, reason=sendable(told.reason))
+            for store, told in one.told.items()
+        ],
     )
 
 

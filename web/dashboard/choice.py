@@ -45,7 +45,9 @@ def choose(
     service = choosing(request)
     parts = [one.asked.part for one in service.open(job) if one.id in seen]
     service.choose(job, choice, actor=person.actor, parts=parts, seen=seen)
-    if choice == "theirs":
+    if service.open(desk_of(request).job(job_id)):
+        said = _(request, "Decided, and kept. Nothing is written before the rest below is decided too.")
+    elif choice == "theirs":
         said = _(request, "Decided: what %(target)s has stays.", target=job.target)
     else:
         said = _(request, "Decided: the store's is written.")

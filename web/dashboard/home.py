@@ -14,6 +14,7 @@ from ledger import Ledger
 from ledger.pulse import Oldest
 from pipelines import caring
 from pipelines.caring import Cared
+from pipelines.context import Context
 from web.dashboard import alerts
 from web.dashboard.common import Seeing, context_of
 from web.dashboard.spark import Spark, Waits, spark, waits
@@ -74,6 +75,7 @@ def home(request: Request, _person: Seeing) -> Response:
     configured = sum(1 for one in agenda if one.every)
     nobody = missing(books.processes.all())
     unkept = books.watches.counts()
+    low = _low(mine)
     fine = bool(shown) and all(tile.fine for tile in shown)
     return page(
         request,
@@ -95,8 +97,16 @@ def home(request: Request, _person: Seeing) -> Response:
         next=coming[0] if coming else None,
         orders=books.jobs.last("order", ORDERS),
         unkept=unkept,
-        well=fine and not (problems or open_alerts or late or nobody or any(unkept.values())),
+        low=low,
+        well=fine and not (problems or open_alerts or late or nobody or any(unkept.values()) or low),
     )
+
+
+def _low(context: Context) -> dict[str, int]:
+    """Articles below their threshold that nobody has put off, by the name of their [[stock]]."""
+    counts = context.ledger.stock.alerts.count()
+    found = {name: counts.get(one.source, 0) for name, one in context.stocks.items()}
+    return {name: number for name, number in found.items() if number}
 
 
 def _next(one: Entry) -> datetime:

@@ -32,7 +32,7 @@ router = APIRouter()
 Reading = Annotated[Person, Depends(require(Right.CONFIGURATION))]
 Running = Annotated[Person, Depends(require(Right.RUN))]
 
-SECTIONS: Final = ("ledger", "worker", "web", "alerts", "seller")
+SECTIONS: Final = ("ledger", "worker", "web", "alerts", "seller", "keep")
 """What is there once; everything else has a name."""
 KEYS_IN_ADDRESSES: Final = ("heartbeat", "url", "deliver_to")
 """Settings that are addresses: what stands behind the host may be a key to it."""

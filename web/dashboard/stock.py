@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
+from itertools import chain
 from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from core.rights import Right
@@ -14,8 +16,8 @@ from ledger.search import LARGEST_ID
 from ledger.thresholds import Scope, Threshold
 from pipelines import sheets
 from pipelines.desk import Refused
-from pipelines.stockdesk import SCOPES, StockDesk, quantity
-from web.access import require
+from pipelines.stockdesk import MOST_LINES, SCOPES, StockDesk, behind, cursor, quantity
+from web.access import LARGEST, require
 from web.dashboard.common import Seeing, context_of, state_of
 from web.dashboard.desk import address
 from web.pages import back, page, translated
@@ -24,7 +26,8 @@ router = APIRouter()
 _ = translated
 
 ROWS: Final = 100
-LARGEST_SHEET: Final = 5 * 1024 * 1024
+LARGEST_SHEET: Final = LARGEST - 64 * 1024
+"""Bytes. With the rest of its form it must be one request; the command line takes in larger ones."""
 Handling = Annotated[Person, Depends(require(Right.HANDLE))]
 Exporting = Annotated[Person, Depends(require(Right.EXPORT))]
 Filling = Annotated[Person, Depends(require(Right.BULK))]
@@ -65,7 +68,7 @@ def stock(
     of: Annotated[str, Query(max_length=32)] = "",
     q: Word = "",
     warehouse: Word = "",
-    after: Annotated[str, Query(max_length=300)] = "",
+    after: Annotated[str, Query(max_length=4000)] = "",
     before: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
 ) -> Response:
     """One source: its alerts, its levels, its thresholds."""
@@ -73,10 +76,7 @@ def stock(
     if not context_of(request).stocks:
         return page(request, "stock_none.html")
     chosen = mine.chosen(of)
-    place, _slash, sku = after.partition("/")
-    levels = mine.levels(
-        chosen.name, text=q, warehouse=warehouse, after=(sku, place) if after else None, limit=ROWS + 1
-    )
+    levels = mine.levels(chosen.name, text=q, warehouse=warehouse, after=behind(after), limit=ROWS + 1)
     alerts = mine.alerts(chosen.name, text=q, after=before, limit=ROWS + 1)
     thresholds, count = context_of(request).ledger.stock.thresholds.found(chosen.source, text=q, limit=ROWS)
     sources = mine.sources()
@@ -88,7 +88,7 @@ def stock(
         q=q,
         warehouse=warehouse,
         levels=levels[:ROWS],
-        more=f"{levels[ROWS - 1].level.warehouse}/{levels[ROWS - 1].level.sku}" if len(levels) > ROWS else "",
+        more=cursor(levels[ROWS - 1].level) if len(levels) > ROWS else "",
         alerts=alerts[:ROWS],
         older=alerts[ROWS - 1].alert.id if len(alerts) > ROWS else 0,
         thresholds=thresholds,
@@ -122,13 +122,13 @@ def export(request: Request, person: Exporting, of: Annotated[str, Query(max_len
     """All of them, as a sheet that can be taken in again."""
     mine = desk(request)
     chosen = mine.chosen(of)
-    text = mine.export(chosen.name)
+    pieces = (piece.encode() for piece in chain(["\ufeff"], mine.export(chosen.name)))
     context_of(request).ledger.audit.note(person.actor, "stock.export", f"stock/{chosen.source}", {})
     headers = {
         "Content-Disposition": f'attachment; filename="thresholds-{chosen.name}.csv"',
         "Cache-Control": "no-store",
     }
-    return Response("\ufeff" + text, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post("/stock/thresholds/import")
@@ -140,8 +140,10 @@ def take_in(
         raise Refused("No file was chosen. What to do: choose the sheet that was filled in, then press again.")
     raw = sheet.file.read(LARGEST_SHEET + 1)
     if len(raw) > LARGEST_SHEET:
-        raise Refused("The sheet has more than 5 MB. What to do: take it in with `orderwire stock import`.")
-    done = desk(request).take_in(of, sheets.parse(raw, sheet.filename[:120]), by=person.actor)
+        raise Refused(
+            f"The sheet has more than {LARGEST_SHEET // 1024} KiB. What to do: take it in with `orderwire stock import`."
+        )
+    done = desk(request).take_in(of, sheets.parse(raw, sheet.filename[:120], most=MOST_LINES), by=person.actor)
     said = _(
         request, "Changed: %(taken)s. So already: %(same)s. Wrong: %(bad)s.",
         taken=done.taken, same=done.same, bad=len(done.bad),

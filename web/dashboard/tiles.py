@@ -144,7 +144,7 @@ def role_of(context: Context, name: str) -> Role:
         return "erp"
     if name in context.publishers:
         return "portal"
-    return "notifier" if name in context.notifiers else "unused"
+    return "notifier" if name in context.notifiers or name in context.messengers else "unused"
 
 
 def _heard(standing: Standing, last: datetime | None) -> Standing:

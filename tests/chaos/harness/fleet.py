@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -112,6 +112,14 @@ class Plan:
     """Another CRM's address; by default one is started."""
 
 
+class Ended(NamedTuple):
+    """A process that ended by itself: its exit code (minus the signal), and the end of its log."""
+
+    name: str
+    status: int | None
+    said: str
+
+
 class Fleet:
     """Starts, kills and freezes the processes; whatever happens, none is left behind."""
 
@@ -131,10 +139,10 @@ class Fleet:
         self.jobs = Jobs(database)
         self.file = folder / "orderwire.toml"
         self._gone: list[Child] = []
-        self.ended: list[tuple[str, int | None]] = []
-        """What `supervise` found ended by itself, and with which exit code."""
+        self.ended: list[Ended] = []
+        """What `supervise` found ended by itself."""
         self._lock = threading.Lock()
-        self._http = httpx.Client(base_url=self.crm_url, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=self.crm_url, timeout=120, trust_env=False)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -222,7 +230,7 @@ class Fleet:
     def _command(self, name: str, *arguments: str) -> None:
         """One command of the installation's operator."""
         child = self._run(name, [*arguments, "--config", str(self.file)])
-        assert child.ended(60), f"{arguments} did not end in time"
+        assert child.ended(180), f"{arguments} did not end in time"
         status = self.nursery.status(child)
         self._gone.append(child)
         assert status == 0, f"{arguments} ended with {status}:\n{child.tail()}"
@@ -257,7 +265,7 @@ class Fleet:
         """The shop has these orders now."""
         for start in range(0, len(documents), 100):
             body = {"orders": list(documents[start : start + 100])}
-            httpx.post(f"{self.store_url}/sandbox/orders", json=body, timeout=30, trust_env=False).raise_for_status()
+            httpx.post(f"{self.store_url}/sandbox/orders", json=body, timeout=120, trust_env=False).raise_for_status()
 
     def start(self, name: str) -> Child:
         """A process of the product, by its command line. Returns at once; `ready` waits for it."""
@@ -288,9 +296,14 @@ class Fleet:
         """SIGCONT."""
         self.children[name].send(signal.SIGCONT)
 
-    def ready(self, within: float = 30.0) -> None:
+    def ready(self, within: float = 120.0) -> None:
         """Wait until deliveries are taken."""
         _until_it_answers(self.web_url, "/readyz", 200, self.children[self.taker], within)
+
+    def at_work(self) -> list[str]:
+        """The workers that have come through their start: they have told the others that they are there."""
+        told = {pid for (pid,) in self.jobs.rows("SELECT pid FROM process")}
+        return [name for name in self.workers if self.children[name].pid in told and not self.children[name].ended()]
 
     def supervise(self) -> list[str]:
         """Start again what has ended by itself, as a supervisor does; their names (see `ended`)."""
@@ -302,7 +315,7 @@ class Fleet:
         for name in ended:
             if name in self.children:
                 child = self.children.pop(name)
-                self.ended.append((name, self.nursery.status(child)))
+                self.ended.append(Ended(name, self.nursery.status(child), child.tail(1500)))
                 self._gone.append(child)
             self.start(name)
         return ended
@@ -328,13 +341,18 @@ class Fleet:
         """No rate above zero; what was late still lands."""
         self.dial(**dict.fromkeys(FAULTS, 0), script=[])
 
+    def land(self) -> int:
+        """What was to land late lands now; how many records there were."""
+        answer = self._http.post("/sandbox/land").raise_for_status()
+        return int(answer.json()["landed"])
+
     def struck(self) -> dict[str, int]:
         """Which faults have happened, and how often."""
         found: dict[str, int] = self._http.get("/sandbox/faults").json()["struck"]
         return found
 
 
-def _until_it_answers(address: str, path: str, wanted: int, child: Child, within: float = 30.0) -> None:
+def _until_it_answers(address: str, path: str, wanted: int, child: Child, within: float = 120.0) -> None:
     deadline = time.monotonic() + within
     while True:
         if get(address, path)[0] == wanted:

@@ -43,9 +43,9 @@ class Child:
     def kill(self) -> None:
         """`kill -9`, and it is gone."""
         self.send(signal.SIGKILL)
-        assert self.ended(10), f"{self.name} survived SIGKILL"
+        assert self.ended(60), f"{self.name} survived SIGKILL"
 
-    def terminate(self, within: float = 20.0) -> bool:
+    def terminate(self, within: float = 90.0) -> bool:
         """SIGTERM; True when it ended by itself in time. Afterwards it is gone in any case."""
         self.send(signal.SIGTERM)
         by_itself = self.ended(within)
@@ -55,7 +55,7 @@ class Child:
 
     def close(self) -> None:
         self.send(signal.SIGKILL)
-        self.ended(10)
+        self.ended(60)
         os.close(self.fd)
 
     def tail(self, size: int = 3000) -> str:
@@ -86,7 +86,7 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -98,7 +98,7 @@ class Nursery:
         pid = int(self._ask(wanted)["pid"])
         return Child(name, pid, log, os.pidfd_open(pid))
 
-    def status(self, child: Child, within: float = 5.0) -> int | None:
+    def status(self, child: Child, within: float = 60.0) -> int | None:
         """How an ended child ended: its exit code, or minus the signal; None while it runs."""
         deadline = time.monotonic() + within
         while True:

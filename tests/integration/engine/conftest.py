@@ -32,7 +32,7 @@ def engines(ledger: Ledger) -> Iterator[Make]:
 
     yield make
     for engine in made:
-        engine.stop(within=10)
+        engine.stop(within=60)
 
 
 def _not_here(code: int) -> None:

@@ -36,11 +36,7 @@ def ring() -> Iterator[Ring]:
 def test_at_most_one_message_an_interval(ring: Ring) -> None:
     sent: list[float] = []
     nudger = ring(lambda: sent.append(time.monotonic()), least=0.05)
-    until_ = time.monotonic() + 0.3
-    while time.monotonic() < until_:
-        assert nudger.nudge()
-    time.sleep(0.12)
-    assert 2 <= len(sent) <= 8
+    until(lambda: nudger.nudge() and len(sent) >= 5)
     assert all(later - earlier >= 0.049 for earlier, later in itertools.pairwise(sent))
 
 
@@ -52,11 +48,11 @@ def test_the_last_nudge_is_not_lost(ring: Ring) -> None:
     def send() -> None:
         sent.append(1)
         on_its_way.set()
-        assert go.wait(5)
+        assert go.wait(90)
 
     nudger = ring(send, least=0.01)
     nudger.nudge()
-    assert on_its_way.wait(5)
+    assert on_its_way.wait(90)
     nudger.nudge()
     go.set()
     until(lambda: len(sent) == 2)
@@ -83,11 +79,11 @@ def test_a_broker_that_is_away_is_told_and_comes_back(ring: Ring, error: Excepti
 
 def test_who_rings_never_waits(ring: Ring) -> None:
     go = threading.Event()
-    nudger = ring(lambda: go.wait(10), least=0.01)
+    nudger = ring(lambda: go.wait(90), least=0.01)
     began = time.monotonic()
     for _ in range(1000):
         nudger.nudge()
-    assert time.monotonic() - began < 9, "it waited for who rings"
+    assert time.monotonic() - began < 80, "it waited for who rings"
     go.set()
 
 
@@ -108,10 +104,10 @@ def test_a_real_broker_that_goes_and_comes(ring: Ring, valkey_server: ValkeyServ
         until(lambda: client.llen("dramatiq:bell") >= 1)
         valkey_server.kill()
         try:
-            until(lambda: not nudger.nudge(), within=20)
+            until(lambda: not nudger.nudge())
         finally:
             valkey_server.start()
-        until(nudger.nudge, within=20)
+        until(nudger.nudge)
     broker.close()
 
 

@@ -136,7 +136,7 @@ def test_nobody_waits_for_a_second_connection_to_read_the_clock(
 
     def transaction() -> int:
         with ledger.db.write():
-            inside.wait(5)
+            inside.wait(60)
             monkeypatch.setattr("ledger.database.CLOCK_AGE", 0.0)
             return ledger.db.micros()
 

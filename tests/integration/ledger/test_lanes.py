@@ -99,23 +99,24 @@ def test_who_waits_too_long_goes_back_without_burning_an_attempt(open_ledger: Op
         pass
 
 
-def test_the_time_to_wait_is_one_for_both_queues(open_ledger: Open) -> None:
+def test_the_time_to_wait_is_one_for_both_queues(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """First for the threads of one's own process, then for the other process: together not longer than `within`."""
-    other, own = open_ledger(), open_ledger()
-    asked: list[float] = []
-    own.lanes._of(LANE).lock.acquire()
-    with other.lanes.hold(LANE, within=1, need=1):
+    local, deadlines = ledger.lanes._of(LANE), []
 
-        def wait() -> None:
-            began = time.monotonic()
-            with pytest.raises(RetryLater), own.lanes.hold(LANE, within=1.0, need=1):
-                pass
-            asked.append(time.monotonic() - began)
+    def secure(_name: str, _local: object, deadline: float, _need: float) -> None:
+        deadlines.append(deadline)
 
-        with beside(wait):
-            time.sleep(0.8)
-            own.lanes._of(LANE).lock.release()
-    assert asked[0] < 1.7
+    def wait() -> None:
+        with ledger.lanes.hold(LANE, within=100, need=1):
+            pass
+
+    monkeypatch.setattr(ledger.lanes, "_secure", secure)
+    local.lock.acquire()
+    with beside(wait):
+        until(lambda: local.waiting == 1)
+        queued = time.monotonic()
+        local.lock.release()
+    assert deadlines[0] <= queued + 100
 
 
 def test_threads_that_follow_one_another_cost_one_lease(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_readers_do_not_wait_for_a_writer(ledger: Ledger) -> None:
         seen: list[str] = []
         reader = threading.Thread(target=lambda: seen.append(ledger.jobs.list()[0].state))
         reader.start()
-        reader.join(5)
+        reader.join(60)
         assert seen == ["waiting"], "what was committed before"
     assert ledger.jobs.list()[0].state == "held"
 
@@ -115,7 +115,7 @@ def test_one_threads_failure_undoes_nothing_of_the_others(ledger: Ledger) -> Non
         crowd.start()
         time.sleep(0.2)
         assert answers == []
-    crowd.join(20)
+    crowd.join(120)
     assert answers == [["refused" if number % 3 == 0 else "kept" for number in range(30)]]
     assert count(ledger, t.event) == count(ledger, t.record) == count(ledger, t.job) == 20
 
@@ -146,7 +146,7 @@ def test_nobody_is_told_before_the_commit(ledger: Ledger) -> None:
         )
         crowd.start()
         time.sleep(0.3)
-    crowd.join(20)
+    crowd.join(120)
     taken = {f"o{number}" for number, answer in enumerate(answers[0]) if answer == "taken"}
     kept = {row.record_id for row in ledger.db.rows(sa.select(t.event.c.record_id))}
     assert taken == kept, "told and kept are the same"
@@ -244,5 +244,5 @@ def test_a_ledger_that_is_closed_while_others_write_ends_them_with_an_error(tmp_
         time.sleep(0.02)
         db.close()
         for thread in threads:
-            thread.join(20)
+            thread.join(120)
         assert len(ended) == 4

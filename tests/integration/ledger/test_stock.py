@@ -239,6 +239,13 @@ def test_what_a_crm_took_off_by_an_invoice_waits_for_nothing(ledger: Ledger) -> 
     assert found == {"crm": ["2"], "crm2": ["1", "2"], "erp": ["1", "2"], "": ["1", "2"]}
 
 
+def test_what_has_left_already_waits_for_no_goods(ledger: Ledger) -> None:
+    """It is open until it is delivered, but its goods are off the shelf, and off the level."""
+    ledger.orders.keep(state("shop/order/1", shipped_at=AT))
+    ledger.orders.keep(state("shop/order/2"))
+    assert [one.order_key for one in ledger.stock_orders.waiting(["A"])["A"]] == ["shop/order/2"]
+
+
 def test_what_orders_say_of_articles(ledger: Ledger) -> None:
     """An order in two flows counts once; rush comes first, then the promise, then age."""
     first, rush, old = "shop/order/1001", "shop/order/1002", "shop/order/1003"

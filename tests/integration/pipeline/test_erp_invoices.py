@@ -12,9 +12,10 @@ import pytest
 
 from connectors.vtiger.client import Client
 from core.keys import Key
+from core.papersettings import SellerSettings
 from ledger.invoices import Seen
 from ledger.jobs import JobView
-from pipelines import billing, erppolling, schedules
+from pipelines import billing, crmpolling, erppolling, schedules
 from tests.erps import AsRole, Erp
 from tests.integration.ledger import kit
 from tests.orders import order
@@ -380,6 +381,32 @@ def test_our_own_invoice_is_shown_and_the_crm_says_the_rest(make: Callable[..., 
     [shown] = billing.of_order(world.context, Key("shop", "order", "1"), [FLOW])
     assert (shown.state, shown.balance, shown.paid) == ("paid", D(0), D(made["total"]))
     assert world.counts("Invoice") == (1,)
+
+
+def test_an_invoice_has_the_sellers_day_in_the_crm_in_the_ledger_and_on_paper(make: Callable[..., World]) -> None:
+    """At 23:30 UTC it is tomorrow in Rome."""
+    world = make(invoices="on_order", clock=SkippingClock())
+    world.context.seller = SellerSettings(name="Firm", zone="Europe/Rome")
+    late = "2026-11-20T23:30:00"
+    world.carry(order(1, date_created_gmt=late, date_paid_gmt=late))
+    [row] = world.records("Invoice")
+    assert row["invoicedate"] == "2026-11-21"
+    [kept] = world.ledger.invoices.of_order(FLOW, "shop/order/1")
+    assert str(kept.issued) == "2026-11-21"
+    (paper,) = [one for one in world.ledger.papers.of_order("shop/order/1") if one.kind == "invoice"]
+    assert str(paper.issued_at.date()) == "2026-11-21"
+    crmpolling.compare(world.context, "crm")
+    [kept] = world.ledger.invoices.of_order(FLOW, "shop/order/1")
+    assert str(kept.issued) == "2026-11-21", "the CRM says the same"
+
+
+@pytest.mark.parametrize(("zone", "rule"), [("Europe/Rome", "rule before start"), ("UTC", "waits for its order")])
+def test_the_start_of_a_flow_is_a_day_of_the_sellers(billed: Billed, zone: str, rule: str) -> None:
+    """A bill of the 20th, where the flow began when it was the 21st in Rome already."""
+    billed.world.context.seller = SellerSettings(zone=zone)
+    billed.world.ledger.flows.set(FLOW, "live", start=datetime(2026, 11, 20, 23, 30, tzinfo=UTC))
+    billed.bill(issued="2026-11-20")
+    assert billed.job().error_class == rule
 
 
 def test_a_crash_before_it_was_noted_is_mended(make: Callable[..., World]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,11 +17,16 @@ from pypdf import PdfReader
 from connectors import smtp
 from connectors.roles import Request
 from core import config
+from core.errors import Held
 from core.jsontext import dumps
-from core.settings import SellerSettings
+from core.keys import Key
+from core.letters import Attachment
+from core.settings import KeepSettings, SellerSettings
+from ledger.messages import digest_of
 from ledger.runs import mark
-from pipelines import papers, schedules, wiring
+from pipelines import mailing, paperdesk, papers, schedules, wiring
 from pipelines.context import Context
+from pipelines.desk import Unknown
 from sandbox.mail import MailApp, mail_app
 from sandbox.serve import running
 from tests.integration.ledger import kit
@@ -131,6 +137,90 @@ def test_an_invoice_stays_what_it_was_and_a_confirmation_follows_the_order(make:
     assert kept(one.context, "invoice") == invoice
     assert kept(one.context, "order") != confirmation
     assert len(box.box.mails) == 2
+
+
+def total_in(text: str) -> set[str]:
+    """The totals that a German text names."""
+    return set(re.findall(r"Gesamtbetrag(?: ist)? ([\d.,]+) €", text.replace("\u00a0", " ")))
+
+
+def said(mail: Any) -> tuple[set[str], set[str]]:
+    """The totals in the text of a mail and in the paper with it."""
+    [(_, _, pdf)] = mail.attachments
+    return total_in(mail.text), total_in(text_of(pdf))
+
+
+def german(total: str) -> str:
+    return f"{Decimal(total):.2f}".replace(".", ",")
+
+
+def test_a_confirmation_that_waits_says_one_total_when_it_leaves(make: Maker, box: MailApp) -> None:
+    """The order changes between the wanting of the letter and its sending: text and paper are of the same state."""
+    one = world(make, box)
+    made = fresh(one, date_paid_gmt=None)
+    box.box.answers["ada@office.example"] = "450 4.2.1 Later"
+    one.carry(made)
+    assert box.box.mails == []
+    changed = order(
+        1, (("OF-100", 3, "10.00"),), date_created_gmt=made["date_created_gmt"], date_paid_gmt=None, modified=LATER
+    )
+    assert changed["total"] != made["total"]
+    one.carry(changed)
+    assert box.box.mails == []
+    box.box.answers.clear()
+    one.finish()
+    [mail] = box.box.mails
+    assert said(mail) == ({german(changed["total"])},) * 2
+    [message] = one.ledger.messages.about("shop/order/1")
+    assert total_in(message.text) == {german(changed["total"])}, "what is kept, and noted in the CRM, is what was sent"
+    [note] = one.records("ModComments")
+    assert total_in(note["commentcontent"]) == {german(changed["total"])}
+    assert message.digest == digest_of(message.subject, message.text, [papers_file(one)])
+
+
+def papers_file(one: World) -> Attachment:
+    return Attachment("", papers.PDF, kept(one.context, "order"))
+
+
+def test_an_invoice_that_waits_says_what_was_invoiced(make: Maker, box: MailApp) -> None:
+    """It is wanted only once there is an address; by then the order has changed, and the invoice has not."""
+    one = world(make, box, papers={"order": False})
+    made = fresh(one, date_paid_gmt=PAID, billing={**ADA, "email": ""})
+    one.carry(made)
+    assert box.box.mails == []
+    lines = (("OF-100", 3, "10.00"),)
+    changed = order(
+        1, lines, date_created_gmt=made["date_created_gmt"], date_paid_gmt=PAID, modified=LATER, billing=ADA
+    )
+    one.carry(changed)
+    one.finish()
+    [mail] = box.box.mails
+    assert said(mail) == ({german(made["total"])},) * 2
+
+
+def test_what_was_forgotten_is_neither_shown_nor_sent_again(make: Maker, box: MailApp) -> None:
+    one = world(make, box)
+    made = fresh(one, date_paid_gmt=PAID)
+    one.carry(made)
+    assert len(box.box.mails) == 2
+    one.context.keep = KeepSettings(letters=7, held=7, papers=30)
+    one.clock.skip(31 * 86_400)  # type: ignore[union-attr]
+    assert mailing.forget(one.context) == 4
+    key = Key("shop", "order", "1")
+    assert list(paperdesk.papers_of(one.context, key)) == []
+    assert len(paperdesk.letters_of(one.context, key)) == 2
+    with pytest.raises(Unknown, match="no such paper"):
+        paperdesk.file(one.context, "shop-orders", "invoice", "shop/order/1", actor="anna")
+    one.carry(
+        {**made, "date_modified_gmt": LATER, "status": "completed", "billing": {**ADA, "email": "b@office.example"}}
+    )
+    one.finish()
+    assert len(box.box.mails) == 2
+    assert list(paperdesk.papers_of(one.context, key)) == []
+    found = one.ledger.papers.get(papers.key_of("shop-orders", "shop/order/1", "invoice"))
+    assert found is not None
+    with pytest.raises(Held, match="was forgotten"):
+        papers.document(one.context, found)
 
 
 SILENT: tuple[tuple[str, dict[str, Any], dict[str, Any], list[str]], ...] = (

@@ -365,6 +365,28 @@ def test_a_day_on_which_nothing_is_low_has_no_digest(shop: Shop) -> None:
     assert (shop.tell(), shop.letters) == (0, [])
 
 
+def test_what_is_put_off_before_anybody_was_told_is_not_told(shop: Shop) -> None:
+    """Somebody saw it on the page in the quiet hours."""
+    shop.buyers(BuyerSettings(name="anna", quiet=(time(18), time(7))))
+    shop.clock.at = MONDAY.replace(hour=20)
+    lower(shop, "A", "B")
+    shop.poll()
+    (alert,) = [one for one in shop.ledger.stock.alerts.listed() if one.sku == "A"]
+    shop.ledger.stock.alerts.snooze(alert.id, "delivery", by="anna")
+    shop.clock.at = MONDAY.replace(day=3, hour=8)
+    assert (shop.tell(), shop.subjects) == (1, ["Low stock: B Article B, 1 left"])
+
+
+def test_cover_counts_every_warehouse(shop: Shop) -> None:
+    shop.ledger.orders.keep(state("shop/order/1001", placed_at=MONDAY - timedelta(days=10)))
+    shop.threshold("A", "5", warehouse="main")
+    shop.shelves.put("A", "4")
+    shop.shelves.put("A", "2", warehouse="north")
+    shop.poll()
+    (letter,) = shop.letters
+    assert "lasts about 90 days" in letter.text
+
+
 def test_snoozed_until_a_delivery_that_was_not_enough(shop: Shop) -> None:
     lower(shop, "A")
     shop.poll()
@@ -399,6 +421,10 @@ def test_the_letter_says_what_is_at_risk(shop: Shop) -> None:
     for number in range(3):
         order = state(f"shop/order/100{number}", placed_at=MONDAY - timedelta(days=10 - number))
         shop.ledger.orders.keep(order)
+    # Neither what was ordered before the last thirty days nor what was called off says how fast it goes.
+    for key, days, status in (("2001", 31, "completed"), ("2002", 5, "cancelled"), ("2003", 5, "failed")):
+        past = state(f"shop/order/{key}", placed_at=MONDAY - timedelta(days=days), status=status, open_=False)
+        shop.ledger.orders.keep(past)
     shop.threshold("A", "5")
     shop.shelves.put("A", "4")
     shop.poll()

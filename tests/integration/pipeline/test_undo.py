@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from connectors.roles import Stamp
 from core.errors import ConfigurationProblem, NotLive, RetryLater
+from core.settings import StockSettings
 from ledger.amendments import Asked
 from ledger.amendmenttables import disagreement
 from ledger.runs import Item, RunView
@@ -322,3 +323,98 @@ def test_only_backfills_of_live_flows(done: tuple[World, WooShop, RunView]) -> N
 def test_touched(later: int, ours: bool | None, seconds: float, expected: bool) -> None:
     born = datetime(2020, 1, 1, tzinfo=UTC)  # by a clock that is years behind
     assert undo.touched(Stamp(born, born + timedelta(seconds=later), "19x1", ours), seconds) is expected
+
+
+# -- goods that were taken off by status -----------------------------------------------------------------------------------
+
+
+def on_hand(world: World) -> tuple[int, int]:
+    found = {row["productcode"]: int(float(row["qtyinstock"])) for row in world.records("Products")}
+    return found["OF-100"], found["OF-107"]
+
+
+def shelf() -> StockSettings:
+    """The CRM keeps the stock, and goods leave it by the order's status."""
+    return StockSettings(name="lager", source="crm", write_off="status", write_off_from=FIRST.date() - DAY)
+
+
+@pytest.fixture
+def gone(make: Any) -> Iterator[tuple[World, WooShop, RunView]]:
+    """Two old orders were created, and their goods (two and one of each order) left with the store's word."""
+    with shop() as (face, url):
+        for id in (1, 2):
+            put(face, id, FIRST + (id - 1) * DAY, status="completed")
+        world = make(shops={"shop": {"url": url}}, rehearsing=True, clock=SkippingClock())
+        world.app_store = make.app.service.store
+        world.context.stocks = {"lager": shelf()}
+        golive.go_live(world.ledger, FLOW, START, by="test")
+        assert on_hand(world) == (1200, 400)
+        run = backfill.backfill(world.context, world.context.flows[FLOW], Wanted(FIRST, START, create=True))
+        world.drain()
+        assert on_hand(world) == (1196, 398)
+        yield world, face, run
+
+
+def off(world: World, order: int) -> list[str]:
+    return sorted(f"{row.taken.normalize():f}" for row in world.ledger.goods.of_order(FLOW, f"shop/order/{order}"))
+
+
+def test_goods_come_back_once_with_the_order_that_is_taken_back(gone: tuple[World, WooShop, RunView]) -> None:
+    world, face, run = gone
+    take_back(world, run, dry_run=True)
+    assert on_hand(world) == (1196, 398)
+    for _ in range(2):
+        take_back(world, run)
+        assert (on_hand(world), off(world, 1), off(world, 2)) == ((1200, 400), ["0", "0"], ["0", "0"])
+        assert world.ledger.orders.get(FLOW, "shop/order/1") is None, "nobody waits for it"
+        assert world.ledger.stock_orders.waiting(["OF-100"]) == {}
+    world.carry(put(face, 1, FIRST, modified=wire(NOW), status="completed", customer_note="delivered again"))
+    assert on_hand(world) == (1200, 400), "what is taken back stays away"
+    backfill.backfill(world.context, world.context.flows[FLOW], Wanted(FIRST, START, create=True))
+    world.drain()
+    assert on_hand(world) == (1196, 398), "they leave again with the order, once"
+    world.carry(put(face, 1, FIRST, modified=wire(NOW + DAY), status="completed", customer_note="and again"))
+    assert on_hand(world) == (1196, 398)
+
+
+def test_goods_of_an_order_that_stays_are_left_where_they_are(gone: tuple[World, WooShop, RunView]) -> None:
+    world, _, run = gone
+    touch(world, "SalesOrder", "subject", "Order 2")
+    items = take_back(world, run)
+    assert "order" in kept(items)
+    assert (on_hand(world), off(world, 1), off(world, 2)) == ((1198, 399), ["0", "0"], ["1", "2"])
+
+
+def test_goods_that_nobody_writes_off_any_more_are_not_ours_to_move(gone: tuple[World, WooShop, RunView]) -> None:
+    world, _, run = gone
+    world.context.stocks = {"lager": shelf().model_copy(update={"write_off": "never"})}
+    take_back(world, run)
+    assert world.counts("SalesOrder") == (0,)
+    assert on_hand(world) == (1196, 398)
+
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_killed_after_any_movement_of_goods_it_goes_on(
+    gone: tuple[World, WooShop, RunView], monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    world, _, run = gone
+    kill_after(monkeypatch, world.crm, "set_stock", after)
+    with pytest.raises(Killed):
+        take_back(world, run)
+    monkeypatch.undo()
+    assert isinstance(world.clock, SkippingClock)
+    world.clock.skip(300)
+    items = take_back(world, run)
+    assert {item.verdict for item in items} <= {"taken back", "gone"}
+    assert (on_hand(world), world.counts("SalesOrder")) == ((1200, 400), (0,))
+
+
+def test_a_movement_whose_answer_was_lost_is_read_back(gone: tuple[World, WooShop, RunView]) -> None:
+    world, _, run = gone
+    world.faults(script=[{"fault": "lost_answer", "operation": "revise", "module": "Products"}])
+    with pytest.raises(RetryLater):
+        take_back(world, run)
+    assert isinstance(world.clock, SkippingClock)
+    world.clock.skip(300)
+    take_back(world, run)
+    assert (on_hand(world), world.counts("SalesOrder")) == ((1200, 400), (0,))

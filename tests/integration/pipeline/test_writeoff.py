@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from core.errors import RetryLater
 from core.settings import StockSettings
 from ledger.goods import Taken
 from pipelines import crmpolling
@@ -286,6 +287,53 @@ def test_goods_that_left_stay_off_when_their_article_is_renamed(company: Company
     company.notice()
     company.world.carry(order(1, modified=LATER, customer_note="please ring"))
     assert Decimal(company.product("OF-100-OLD")["qtyinstock"]) == 1198
+
+
+def test_never_also_gives_nothing_back(company: Company) -> None:
+    """What was taken off before somebody said "never" is left to whoever keeps the stock now."""
+    company.world.carry(order(1))
+    company.says(1, "Delivered")
+    own = company.world.context.stocks["lager"]
+    company.world.context.stocks = {"lager": own.model_copy(update={"write_off": "never"})}
+    company.says(1, "Approved")
+    assert (company.off(), company.world.job("shop/order/1").state) == ((2, 1), "settled")
+
+
+def test_an_invoice_in_the_moment_of_our_writing_is_a_persons(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our reading and our writing: what it took is written over. A person is told once, and nothing moves again."""
+    company.world.carry(order(1))
+    company.world.carry(order(2, [("OF-100", 2, "10.00")]))
+    company.by_hand({"id": company.world.order(1)["id"], "sostatus": "Delivered"})
+    write, invoices = type(company.world.crm).set_stock, [2]
+
+    def late(crm: Any, before: Any, quantity: Any) -> Any:
+        if before.sku == "OF-100" and invoices:
+            company.invoice(invoices.pop())
+        return write(crm, before, quantity)
+
+    monkeypatch.setattr(type(company.world.crm), "set_stock", late)
+    company.notice()
+    held = company.world.job("shop/order/1")
+    assert (held.state, held.field) == ("held", "qtyinstock")
+    assert "1196 is right" in held.reason
+    company.by_hand({"id": company.product("OF-100")["id"], "qtyinstock": "1196", **TAXES})
+    assert company.world.ledger.jobs.retry(held.id)
+    company.world.drain()
+    assert (company.world.job("shop/order/1").state, company.off()) == ("settled", (4, 1))
+
+
+def test_that_nobody_said_whether_an_invoice_came_between_stops_nothing(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_given: Any) -> Any:
+        raise RetryLater("busy. What to do: nothing.", seconds=1, cause="timeout", connection="crm")
+
+    monkeypatch.setattr(type(company.world.crm), "overtaken", silent)
+    company.world.carry(order(1))
+    company.says(1, "Delivered")
+    assert (company.world.job("shop/order/1").state, company.off()) == ("settled", (2, 1))
 
 
 def test_our_own_writes_wake_nobody_for_ever(company: Company) -> None:

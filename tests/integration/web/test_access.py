@@ -19,6 +19,7 @@ from ledger.people import Person
 from ledger.sessions import IDLE
 from tests import programs
 from tests.people import BASE, logged_in, nobody, somebody
+from web import access
 from web.access import HEADERS, LARGEST, OPEN, SECURE_COOKIE, Require, address_of, require
 from web.api.app import PREFIX
 from web.portal.app import PREFIX as PORTAL
@@ -343,11 +344,55 @@ def test_an_unsafe_request_must_come_from_a_page_of_ours(app: FastAPI, headers: 
     assert client.post("/logout", headers=headers).status_code == status
 
 
-@pytest.mark.parametrize("path", ["/login", "/welcome/x", "/settings/users", "/settings/tokens", "/no/such/page"])
-def test_that_holds_everywhere_also_where_nobody_is_logged_in(app: FastAPI, path: str) -> None:
-    client = nobody(app)
-    for method in ("POST", "PUT", "PATCH", "DELETE"):
-        assert client.request(method, path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+def unsafe(app: FastAPI) -> list[tuple[str, str]]:
+    """Every route that a form or a script may change something by. Deliveries are signed; the portal's cards have tokens."""
+    found = [(method, path) for method, path, _ in routes(app) if method not in {"GET", "HEAD", "OPTIONS"}]
+    return [(method, path) for method, path in found if not path.startswith("/hooks/")]
+
+
+FOREIGN: tuple[dict[str, str], ...] = (
+    {},
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"origin": "https://evil.test"},
+    {"origin": "null"},
+)
+
+
+def pressed_elsewhere(app: FastAPI, client: TestClient) -> list[str]:
+    """The routes that a button on another site's page reaches."""
+    del client.headers["sec-fetch-site"]
+    answers = [
+        (f"{method} {path}", client.request(method, filled(path), headers=headers, data={}))
+        for method, path in [*unsafe(app), *(("POST", "/no/such/page"), ("PUT", "/login"), ("DELETE", "/stock"))]
+        for headers in FOREIGN
+    ]
+    return [name for name, answer in answers if answer.status_code != 403 or "from another site" not in answer.text]
+
+
+@pytest.mark.parametrize("who", ["nobody", "admin"])
+def test_no_button_of_any_page_can_be_pressed_from_another_site(app: FastAPI, who: str) -> None:
+    paths = {path for _, path in unsafe(app)}
+    assert paths >= {
+        "/login",
+        "/welcome/{token}",
+        "/settings/tokens",
+        "/jobs/{job_id:int}/choice",
+        "/stock/thresholds",
+        "/stock/thresholds/remove",
+        "/stock/thresholds/import",
+        "/stock/alerts/{number}/snooze",
+    }
+    assert len(paths) > 40
+    assert pressed_elsewhere(app, nobody(app) if who == "nobody" else logged_in(app)) == []
+
+
+def test_that_walk_notices_a_route_that_is_let_through(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = access._from_here
+    monkeypatch.setattr(
+        access, "_from_here", lambda scope, headers: scope["path"] == "/stock/thresholds" or held(scope, headers)
+    )
+    assert set(pressed_elsewhere(app, logged_in(app))) == {"POST /stock/thresholds"}
 
 
 def test_deliveries_come_from_other_sites(app: FastAPI) -> None:

@@ -78,8 +78,10 @@ def test_an_operator_sees_both_sides_and_chooses_part_by_part(world: World) -> N
     assert buttons[4][1] == [*first, *second], "both at once"
     assert client.post(path, data={"choice": "theirs", "seen": first}).status_code == 303
     assert job(world).state == "held"
+    assert "Nothing is written before the rest" in client.get(f"/jobs/{job(world).id}").text
     assert client.post(path, data={"choice": "store", "seen": first}).status_code == 409, "answered already"
     assert client.post(path, data={"choice": "store", "seen": second}).status_code == 303
+    assert "Decided: the store&#39;s is written." in client.get(f"/jobs/{job(world).id}").text
     world.drain()
     assert (job(world).state, cities(world)) == ("settled", ("<b>Bremen</b>", "Hamburg"))
     after = client.get(f"/jobs/{job(world).id}").text

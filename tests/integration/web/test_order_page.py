@@ -80,6 +80,9 @@ def test_the_order_in_every_system_with_state_number_link_and_time(world: World,
     places = whereabouts.of(world.context, Search(world.ledger.db), Key("shop", "order", "1001")).places
     assert {place.kind for place in places} == {"account", "contact", "order", "invoice"}
     assert all(place.since is not None for place in places)
+    assert "Delivered" not in text
+    world.ledger.orders.crm_says("shop-orders", "shop/order/1001", "Delivered", seen_at=None)
+    assert "<bdi>Delivered</bdi>" in get(client, "/orders/1001"), "what people made of it in the CRM"
 
 
 def test_an_account_that_was_there_is_not_called_ours(world: World, client: TestClient) -> None:

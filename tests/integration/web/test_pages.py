@@ -29,6 +29,7 @@ PAGES = (
     "/connections/shop",
     "/schedules",
     "/alerts",
+    "/orders",
     "/deliveries",
     "/stock",
     "/flows",

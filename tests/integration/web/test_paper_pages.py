@@ -76,6 +76,9 @@ def test_a_letter_that_is_held_is_a_job_like_others(world: World, app: FastAPI) 
     assert f"/jobs/{job.id}/edit" not in page, "a letter is what it is"
     assert "dry-run" not in page
     assert f"/jobs/{job.id}" in client.get("/jobs?state=held").text
+    assert f'<a href="/jobs/{job.id}"><bdi>&lt;b&gt;Invoice' in client.get("/orders/1001").text, (
+        "the letter leads to it"
+    )
 
 
 def test_who_may_only_see_gets_no_paper(world: World, app: FastAPI) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from core.rights import Role, Scope
 from core.settings import BuyerSettings, StockSettings
 from ledger import Ledger
 from ledger.stock import Level
+from ledger.stockoffers import Told
 from ledger.thresholds import Threshold
 from pipelines.stocks import Judge
 from tests import cli_desk
@@ -97,6 +101,15 @@ def alert(world: World) -> Any:
     return found
 
 
+def test_the_first_page_says_that_something_is_low_until_it_is_put_off(world: World) -> None:
+    text = browser(world).get("/").text
+    assert "1 article is below its threshold" in text
+    assert 'href="/stock?of=goods"' in text
+    assert "All is well" not in text
+    world.ledger.stock.alerts.snooze(alert(world).id, "delivery", by="anna")
+    assert "below its threshold" not in browser(world).get("/").text
+
+
 def test_the_page(world: World) -> None:
     text = browser(world).get("/stock").text
     low, levels, thresholds = (text.index(f'id="{name}-title"') for name in ("low", "levels", "thresholds"))
@@ -115,6 +128,92 @@ def test_pages_of_many(world: World) -> None:
     client = browser(world, Role.VIEWER)
     assert "after=main%2FX096" in client.get("/stock").text
     assert "X119" in client.get("/stock", params={"after": "main/X096"}).text
+
+
+ODD = (
+    *HOSTILE, "a/b", "/", "//x", "a?of=other", "a#low", "100 %", "%2F", "%00", "a&q=b", "a b", "'a\"", "[bold]x[/bold]", "[/b]",
+    "constructor", "__proto__", "items", "Größe/Halle 2", "倉庫", "a  b",
+)  # fmt: skip
+"""What a warehouse or an article may be called."""
+
+
+def odd(ledger: Ledger) -> list[tuple[str, str]]:
+    """Each odd name as a warehouse, in it an article of another odd name; (SKU, warehouse) as they are listed."""
+    items = [(sku, warehouse) for sku, warehouse in zip(ODD, reversed(ODD), strict=True)]
+    levels = [Level(warehouse, sku, sku, sku, Decimal(1), None, Decimal(4), None, AT) for sku, warehouse in items]
+    ledger.stock.keep("erp", levels)
+    Judge.of(ledger, GOODS).levels(levels)
+    return items
+
+
+def shown(text: str) -> list[str]:
+    """The articles of the table of levels."""
+    table = text[text.index('id="levels-title"') : text.index('id="thresholds-title"')]
+    return [unescape(found).replace(r"\u202e", "\u202e") for found in re.findall(r"<td><bdi>(.*?)</bdi>", table)]
+
+
+def test_odd_names_are_paged_like_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.dashboard.stock.ROWS", 1)
+    wanted = {sku for sku, _ in odd(world.ledger)} | {"LAMP-1", "LAMP-2", "SHADE/9"}
+    found: list[str] = []
+    client, address = browser(world, Role.VIEWER), "/stock?of=goods"
+    while address and len(found) <= len(wanted):
+        answer = client.get(address)
+        assert answer.status_code == 200, address
+        found += shown(answer.text)
+        further = re.findall(r'href="([^"]+)">Further', answer.text)
+        address = unescape(further[0]) if further else ""
+    assert sorted(found) == sorted(wanted)
+
+
+def test_odd_names_in_links_and_forms_mean_themselves(world: World) -> None:
+    items, client, put = odd(world.ledger), browser(world), world.ledger.stock.thresholds
+    for sku, warehouse in items:
+        given = {"of": "goods", "scope": "product", "subject": sku, "warehouse": warehouse, "minimum": "3"}
+        assert client.post("/stock/thresholds", data=given).status_code == 303
+        assert client.get("/stock").status_code == 200  # the sentence that the button says is told
+        only = client.get("/stock", params={"of": "goods", "q": sku, "warehouse": warehouse})
+        assert shown(only.text) == [sku]
+    text = client.get("/stock").text
+    for hostile in HOSTILE[:2]:
+        assert hostile not in text
+    assert {unescape(one) for one in re.findall(r'<option value="([^"]*)"', text)} >= set(ODD)
+    forms = re.findall(r'<form action="/stock/thresholds/remove".*?</form>', text)
+    assert len(forms) == len(items) + 1
+    for form in forms:
+        fields = {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form)}
+        assert client.post("/stock/thresholds/remove", data=fields).status_code == 303, fields
+    assert put.all("erp") == []
+    for one in world.ledger.stock.alerts.listed(limit=200):
+        answer = client.post(f"/stock/alerts/{one.id}/snooze", data={"of": "goods"})
+        assert client.get(answer.headers["location"]).status_code == 200
+    assert {one.snooze for one in world.ledger.stock.alerts.listed(limit=200)} == {"delivery"}
+
+
+def test_programs_page_and_set_odd_names_too(world: World) -> None:
+    items, client, address = odd(world.ledger), program(world.app(lambda: None)), "/api/v1/stock/goods/levels?limit=1"
+    found: list[tuple[str, str]] = []
+    while address and len(found) <= len(items) + 3:
+        page = client.get(address).json()
+        found += [(one["sku"], one["warehouse"]) for one in page["data"]]
+        address = page["next"]
+    assert sorted(found) == sorted([*items, *((name, "main") for name in ("LAMP-1", "LAMP-2", "SHADE/9"))])
+    for sku, warehouse in items:
+        which = {"scope": "product", "subject": sku, "warehouse": warehouse}
+        path = "/api/v1/stock/goods/thresholds"
+        assert client.put(path, json={**which, "minimum": "3"}).status_code == 204
+        [only] = client.get("/api/v1/stock/goods/levels", params={"text": sku, "warehouse": warehouse}).json()["data"]
+        assert (only["minimum"], only["minimum_of"]) == ("3", "product")
+        assert client.delete(path, params=which).status_code == 204
+
+
+@pytest.mark.parametrize("after", ["x", "/", "%", "%00/%00", "main/%ff", "a/b/c", "x" * 4000, "\0"])
+def test_a_place_that_no_list_gave_is_no_harm(world: World, after: str) -> None:
+    assert browser(world).get("/stock", params={"after": after}).status_code == 200
+    assert program(world.app(lambda: None)).get("/api/v1/stock/goods/levels", params={"after": after}).status_code in {
+        200,
+        422,
+    }
 
 
 def test_without_a_stock_the_page_says_what_to_do(world: World) -> None:
@@ -193,6 +292,24 @@ def test_thresholds_as_a_sheet(world: World) -> None:
     assert "has a column" in bad.text
 
 
+def test_a_sheet_that_is_too_large_is_told_what_to_do(world: World) -> None:
+    """A request has an end: what a form says it takes must come through."""
+    from web.dashboard.stock import LARGEST_SHEET
+
+    client, line = browser(world), b"product,LAMP-1,9\n"
+    head = b"scope,subject,minimum\n"
+    full = head + line * ((LARGEST_SHEET - len(head)) // len(line))
+    post = partial(client.post, "/stock/thresholds/import", data={"of": "goods"})
+    assert "more than 960 KiB" in post(files={"sheet": ("t.csv", full + line * 2)}).text
+    assert post(files={"sheet": ("t.csv", full)}).status_code == 303
+
+
+def test_goods_without_a_warehouse_are_no_choice_of_one(world: World) -> None:
+    world.ledger.stock.keep("erp", [Level("", "Z", "", "", Decimal(1), None, None, None, AT)])
+    text = browser(world).get("/stock").text
+    assert re.findall(r'<option value="([^"]*)"', text[: text.index('id="low-title"')]) == ["", "main"]
+
+
 def test_putting_off(world: World) -> None:
     client, number = browser(world), alert(world).id
     until = (world.ledger.clock.now() + timedelta(days=3)).date().isoformat()
@@ -232,15 +349,72 @@ def test_the_api(world: World) -> None:
     where = {"scope": "group", "subject": "lamps"}
     assert client.delete("/api/v1/stock/goods/thresholds", params=where).status_code == 204
     assert client.delete("/api/v1/stock/goods/thresholds", params=where).status_code == 404
-    assert (
-        client.put("/api/v1/stock/goods/thresholds", json={**given, "minimum": "x"})
-        .json()["detail"]
-        .startswith("x is no")
-    )
+    for wrong in ({"minimum": "x"}, {"minimum": "1e3"}, {"subject": "a\0b"}, {"warehouse": "a\nb"}):
+        assert client.put("/api/v1/stock/goods/thresholds", json=given | wrong).status_code == 422, wrong
     assert client.post(f"/api/v1/stock/alerts/{found['id']}/snooze", json={}).status_code == 204
     assert client.get("/api/v1/stock/other/levels").status_code == 404
     reading = program(world.app(lambda: None), [Scope.READ])
     assert reading.post(f"/api/v1/stock/alerts/{found['id']}/snooze", json={}).status_code == 403
+
+
+def for_sale(world: World) -> None:
+    """The shop has one article of ours and refuses another."""
+    world.context.stocks = {"goods": GOODS.model_copy(update={"publish": ("shop",)})}
+    now = world.ledger.clock.now()
+    refused = Told("SHADE/9").failed("refused", f"It is <b>{HOSTILE[0]}</b>.", 5, now)
+    unknown = Told("LAMP-2").failed("unknown", "The shop has none.", 58, now)
+    world.ledger.stock.offers.put("erp", "shop", [Told("LAMP-1").kept(1, now), refused, unknown])
+    world.ledger.stock.offers.note("erp", "shop", problem="The flow orders is not live.", problem_at=now)
+
+
+def test_what_stores_were_told_is_shown(world: World) -> None:
+    for_sale(world)
+    text = browser(world, Role.VIEWER).get("/stock").text
+    for words in (
+        "shop is told how much may be sold:", "1 article.", "It does not know 1.", "1 is refused or in doubt", "In shop",
+        "Nothing is told now", "The flow orders is not live.", "not there",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "<b>" not in text, "what a store answers is no markup"
+    found = program(world.app(lambda: None)).get("/api/v1/stock/goods/levels").json()["data"]
+    told = {one["sku"]: [(of["store"], of["quantity"], of["problem"]) for of in one["stores"]] for one in found}
+    assert told == {
+        "LAMP-1": [("shop", 1, "")], "LAMP-2": [("shop", None, "unknown")], "SHADE/9": [("shop", None, "refused")],
+    }  # fmt: skip
+
+
+PUBLISHED = """
+[[connection]]
+name = "second"
+connector = "woocommerce"
+url = "http://127.0.0.1:9"
+consumer_key = "env:OW_CARE_SECRET"
+consumer_secret = "env:OW_CARE_SECRET"
+"""
+
+
+def test_what_stores_would_be_told_at_the_command_line(
+    file: str, ledger: Ledger, typed: cli_desk.Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = 'safety = 2\ncounts_orders = true\npublish = ["second"]\n'
+    with Path(file).open("a", encoding="utf-8") as out:
+        out.write(SECTIONS.replace('folder = "."', f'folder = "{tmp_path}"').replace("safety = 2\n", stock) + PUBLISHED)
+    fill(ledger)
+    assert json.loads(typed("stock", "publish", "goods", "--dry-run", "--json"))[0] == {
+        "store": "second", "sku": "LAMP-1", "told": None, "wanted": 1,
+    }  # fmt: skip
+    assert "would be told" in typed("stock", "publish", "--dry-run")
+    at = ledger.clock.now()
+    ledger.stock.offers.put("erp", "second", [Told("LAMP-1").kept(1, at), Told("LAMP-2").kept(58, at)])
+    ledger.stock.offers.put("erp", "second", [Told("SHADE/9").failed("refused", "No.", 5, at)])
+    assert typed("stock", "publish", "--dry-run", "--store", "second") == "Every store was told what may be sold.\n"
+    assert "second has 2, refuses 1." in typed("stock", "list")
+    assert json.loads(typed("stock", "list", "--json"))["levels"][0]["stores"]["second"]["quantity"] == 1
+    typed("stock", "publish", "--dry-run", "--store", "shop", code=2)
+    monkeypatch.setenv("OW_CARE_SECRET", "set, and nothing is asked")
+    assert typed("stock", "publish") == "second was told 0 quantities.\n"
+    ledger.states.pause("second", 9_999)
+    typed("stock", "publish", code=2)
 
 
 def test_the_command_line(
@@ -268,6 +442,12 @@ def test_the_command_line(
     assert "1 thresholds would change" in typed("stock", "import", str(sheet), "--dry-run", code=1)
     assert "1 thresholds changed, 0 are so already, 1 lines are wrong" in typed("stock", "import", str(sheet), code=1)
     typed("stock", "threshold", "warehouse", "main")
+    odd = Level("[/b]/a?b", "[bold]x/#%", "constructor", "", Decimal(1), None, None, None, AT)
+    ledger.stock.keep("erp", [odd])
+    typed("stock", "threshold", "product", odd.sku, "--warehouse", odd.warehouse, "--minimum", "3")
+    table = typed("stock", "list", "--text", odd.sku, "--warehouse", odd.warehouse)
+    assert [word in table for word in (odd.sku, odd.warehouse, " 3 ")] == [True, True, True], table
+    typed("stock", "threshold", "product", odd.sku, "--warehouse", odd.warehouse)
     assert [one.subject for one in ledger.stock.thresholds.all("erp")] == ["LAMP-1", "SHADE/9"]
     (tmp_path / "DT_0000001_KS_INVENTORY.FULL").write_text(
         "LAMP-1\t30\r\nLAMP-2\t60.5\r\n", encoding="utf-8", newline=""

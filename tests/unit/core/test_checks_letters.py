@@ -90,6 +90,8 @@ def test_a_good_one() -> None:
             'recipients = ["A@laden.example"]',
             "a@laden.example is the sender: mail to ourselves could go in circles",
         ),
+        ('host = "mail.example"', 'host = "https://mail.example"', "a server's name alone"),
+        ('host = "mail.example"', 'host = " mail.example"', "a server's name alone"),
         (
             "[alerts]",
             '[[buyer]]\nname = "anna"\nemail = "a@x.example"\nvia = ["ops"]\n[alerts]',

@@ -276,6 +276,7 @@ def test_a_flow_goes_from_a_store_to_a_crm() -> None:
         ("[flow.rules]", '[flow.ownership]\nstatsu = "crm"\n[flow.rules]', "there is no key `statsu` here"),
         ("[flow.rules]", '[flow.adopt]\nfields = ["title"]\n[flow.rules]', "`fields` cannot be 'title': it is one of"),
         ("[flow.rules]", "[flow.adopt]\ntolerance = -1\n[flow.rules]", "`tolerance` must be at least 0, not -1"),
+        ("[flow.rules]", '[flow.promise]\ncutoff = "2pm"\n[flow.rules]', "`cutoff` must be a time of day like"),
         ("[[flow]]", "[flow]", "`flow` is written in double brackets"),
         ("[worker]", "[worker", "this is not TOML"),
         ("threads = 4", "threads = 4\nthreads = 5", "this is not TOML"),
@@ -285,6 +286,20 @@ def test_in_plain_words(before: str, after: str, message: str) -> None:
     reading = parse(GOOD.replace(before, after, 1), KINDS)
     assert any(problem.message.startswith(message) for problem in reading.problems), [str(p) for p in reading.problems]
     assert all(problem.line or problem.variable for problem in reading.problems)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "words"),
+    [("[]", "`secrets` needs at least 1 in its list"), ('["hunter2"]', "a secret is given by reference")],
+)
+def test_a_wrong_entry_is_told_once_and_not_that_its_list_is_too_short(secrets: str, words: str) -> None:
+    section = (
+        f'\n[[portal]]\nname = "shop"\nsource = "erp"\nsecrets = {secrets}\nteam = {{ name = "T", phone = "1" }}\n'
+    )
+    found = [str(one) for one in parse(GOOD + section, KINDS).problems if "secrets" in one.path]
+    assert len(found) == 1, found
+    assert words in found[0]
+    assert "hunter2" not in found[0]
 
 
 def test_toml_errors_have_their_line() -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import pytest
 
 from core.config import Kind, parse
+from core.settings import ConnectionSettings
 from tests.unit.core.test_config import KINDS as OTHERS
 from tests.unit.core.test_config import ShopSettings
 
@@ -109,3 +110,59 @@ def test_what_is_wrong_with_the_connection(promise: str, message: str, hint: str
 def test_what_is_wrong_in_itself_is_said_with_its_place(promise: str) -> None:
     ((path, _, _),) = said(promise)
     assert ".promise." in path
+
+
+# -- the ERP that promises days ----------------------------------------------------------------------------------------
+
+
+class ErpSettings(ConnectionSettings):
+    tells_promises: ClassVar[bool] = True
+    kinds: tuple[Literal["customer", "sale"], ...] = ("customer",)
+
+
+class MuteSettings(ConnectionSettings):
+    """An ERP that tells no promised days."""
+
+
+ERPS = {**KINDS, "erp": Kind("erp", "erp", ErpSettings), "mute": Kind("mute", "erp", MuteSettings)}
+
+
+def asked(
+    promise: str, connection: str = 'connector = "erp"\nkinds = ["customer", "sale"]'
+) -> list[tuple[str, str, str]]:
+    text = TEXT.replace("[[flow]]", f'[[connection]]\nname = "erp"\n{connection}\n[[flow]]')
+    found = parse(f"{text}\n[flow.promise]\n{promise}\n", ERPS).problems
+    return [(problem.path, problem.message, problem.hint) for problem in found]
+
+
+@pytest.mark.parametrize(
+    "promise", ['erp = "erp"', 'erp = "erp"\nerp_poll = 60', 'erp = "erp"\nerp_poll = 0', 'erp = ""']
+)
+def test_an_erp_that_promises_days(promise: str) -> None:
+    assert asked(promise) == []
+
+
+@pytest.mark.parametrize(
+    ("promise", "connection", "path", "message", "hint"),
+    [
+        ('erp = "erp"', 'connector = "erp"', "erp", "'erp' is not asked for sales", 'write `kinds` there, with "sale" in it'),
+        (
+            'erp = "erp"', 'connector = "erp"\nkinds = ["customer"]', "erp", "'erp' is not asked for sales",
+            'write `kinds` there, with "sale" in it',
+        ),
+        ('erp = "erp"', 'connector = "mute"', "erp", "'erp' does not tell which days were promised", "leave this out"),
+        (
+            "erp_poll = 60", 'connector = "erp"', "erp_poll", "`erp_poll` says nothing without an ERP that promises days",
+            "name it in `erp`, or leave this out",
+        ),
+    ],
+)  # fmt: skip
+def test_an_erp_that_cannot(promise: str, connection: str, path: str, message: str, hint: str) -> None:
+    assert asked(promise, connection) == [(f"flow.orders.promise.{path}", message, hint)]
+
+
+@pytest.mark.parametrize(("name", "what"), [("shop", "must be an ERP"), ("nobody", "no connection")])
+def test_an_erp_that_is_none(name: str, what: str) -> None:
+    [(path, message, _)] = asked(f'erp = "{name}"')
+    assert path == "flow.orders.promise.erp"
+    assert what in message

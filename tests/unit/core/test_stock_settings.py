@@ -75,6 +75,59 @@ def test_what_is_refused(text: str, said: str) -> None:
     assert any(said in one for one in found), found
 
 
+SHOP = """
+[[connection]]
+name = "shop"
+connector = "woocommerce"
+url = "https://shop.example"
+consumer_key = "env:PATH"
+consumer_secret = "env:PATH"
+[[connection]]
+name = "crm"
+connector = "vtiger"
+url = "https://crm.example"
+username = "u"
+access_key = "env:PATH"
+owners = { sales = "20x2" }
+[[flow]]
+name = "orders"
+source = "shop"
+target = "crm"
+owner = "sales"
+"""
+ALONE = SHOP.partition("[[flow]]")[0]
+SOLD = STOCK + 'via = ["mail"]\npublish = ["shop"]\n'
+OTHER = SOLD.replace("goods", "more").replace('"erp"', '"crm"') + 'write_off = "status"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SHOP + SOLD, ""),
+        (SHOP + OTHER, ""),
+        (ALONE + SOLD + "counts_orders = true\n", ""),
+        (ALONE + SOLD, "no [[flow]] brings the orders of 'shop': nobody knows what it sold"),
+        (SHOP + SOLD.replace('["shop"]', '["shoq"]'), "stock.goods.publish: there is no connection named 'shoq'"),
+        (SHOP + SOLD.replace('["shop"]', '["crm"]'), "stock.goods.publish: 'crm' cannot be told how much may be sold"),
+        (SHOP + SOLD.replace('["shop"]', '["shop", "shop"]'), "'goods' tells 'shop' what may be sold already"),
+        (SHOP + SOLD + OTHER, "stock.more.publish: [[stock]] 'goods' tells 'shop' what may be sold already"),
+        (
+            SHOP + SOLD.replace('"erp"', '"shop"'),
+            "stock.goods.publish: 'shop' is a store: what others sell never leaves",
+        ),
+        (SHOP + SOLD + STOCK.replace("goods", "b").replace('"erp"', '"shop"'), "'shop' is the source of [[stock]] 'b'"),
+        (SHOP + OTHER.replace("status", "never"), "stock.more.publish: goods never leave the stock of 'crm'"),
+        (ALONE + OTHER, "no [[flow]] brings the orders of 'shop' to 'crm'"),
+        (SHOP + SOLD + "poll = 3600\n", "stock.goods.publish_age"),
+        (SHOP + SOLD + "poll = 0\n", "stock.goods.publish_age"),
+        (SHOP + SOLD + "poll = 3600\npublish_age = 7200\n", ""),
+    ],
+)
+def test_who_tells_a_store_what_it_may_sell(text: str, said: str) -> None:
+    found = problems(text)
+    assert any(said in one for one in found) if said else found == [], found
+
+
 def test_hours_that_go_over_midnight() -> None:
     night, day = (time(18), time(7)), (time(9), time(17))
     hours = [(h, within(time(h), night), within(time(h), day)) for h in (0, 6, 7, 9, 17, 18, 23)]

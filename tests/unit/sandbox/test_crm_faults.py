@@ -61,10 +61,21 @@ def test_a_late_commit_lands_later(wire: Wire) -> None:
     with pytest.raises(httpx.TransportError):
         _create_lead(wire)
     assert _leads(wire) == 0
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not _leads(wire):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_late_commits_land_when_they_are_told_to(wire: Wire) -> None:
+    wire.faults(script=[{"fault": "late_commit", "operation": "create"}], late_after_s=3600)
+    with pytest.raises(httpx.TransportError):
+        _create_lead(wire)
+    assert (_leads(wire), wire.app.landed) == (0, False)
+    assert wire.http.post("/sandbox/land").json() == {"landed": 1}
+    assert (_leads(wire), wire.app.landed) == (1, True)
+    assert wire.http.post("/sandbox/land").json() == {"landed": 0}
+    assert _leads(wire) == 1
 
 
 def test_reading_faults(wire: Wire) -> None:

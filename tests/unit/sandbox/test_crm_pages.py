@@ -40,6 +40,19 @@ def test_an_order_page_shows_lines_and_total(wire: Wire) -> None:
     assert wire.http.get(f"/invoices/{id}").status_code == 404
 
 
+def test_the_address_of_vtiger_s_own_page_leads_to_the_record(wire: Wire) -> None:
+    """As the links of whoever shows a record say it."""
+    account = wire.create("Accounts", accountname="A", assigned_user_id="19x1")["result"]["id"]
+    id = wire.order(account, {"productid": wire.product("OF-104"), "quantity": "2", "listprice": "10"})["result"]["id"]
+    for module, record, place in (
+        ("SalesOrder", id.partition("x")[2], f"/orders/{id}"),
+        ("Accounts", account.partition("x")[2], "/accounts"),
+    ):
+        answer = wire.http.get(f"/index.php?module={module}&view=Detail&record={record}")
+        assert (answer.status_code, answer.headers.get("location")) == (307, place)
+    assert wire.http.get("/index.php?module=Users&view=Detail&record=1").status_code == 404
+
+
 def test_a_person_sets_a_status(wire: Wire) -> None:
     """Under a name of their own; words that the picklist lacks, other modules and other sites change nothing."""
     account = wire.create("Accounts", accountname="A", assigned_user_id="19x1")["result"]["id"]

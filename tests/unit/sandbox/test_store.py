@@ -112,6 +112,19 @@ def test_edit_duplicate_and_cancel(shop: httpx.Client, hook: Hook) -> None:
     assert hook.got[1]["paid_at"].endswith("Z")
 
 
+def test_a_refund_names_all_that_went_back_and_once(shop: httpx.Client, hook: Hook) -> None:
+    shop.post("/orders", data=FORM)
+    shop.post("/orders/1001/refund")
+    shop.post("/orders/1001/refund")
+    first, second = hook.got[1:]
+    (refund,) = first["refunds"]
+    assert second["refunds"] == first["refunds"]
+    assert (first["payment_status"], first["totals"], refund["amount"]) == ("refunded", hook.got[0]["totals"], "191.70")
+    assert [part["of"] for part in refund["parts"]] == ["1", "2", "s1"]
+    parts = [Decimal(part["net"]) + sum(Decimal(tax["amount"]) for tax in part["taxes"]) for part in refund["parts"]]
+    assert sum(parts) == Decimal("191.70")
+
+
 def test_a_refused_delivery_keeps_the_order(shop: httpx.Client, hook: Hook) -> None:
     hook.status = 503
     assert "answered 503" in shop.post("/orders", data=FORM).text
