@@ -1,5 +1,4 @@
-"""Orders are listed, the newest first (all of them, and those still to be done) and found by when they changed; alerts of stock that
-are over are found by when they ended.
+"""Orders are listed, the newest first, and found by when they changed; alerts of stock that are over by when they ended.
 
 Revision: 0022, after 0021. Expands only: the version before works on with it.
 """
