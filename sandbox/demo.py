@@ -70,6 +70,10 @@ invoices = "on_order"
 [flow.papers]
 via = "mail"
 order = true
+[flow.promise]
+zone = "Europe/Berlin"
+via = "mail"
+tell = ["sales@office.example"]
 [[stock]]
 name = "warehouse"
 source = "crm"

@@ -25,9 +25,13 @@ _ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "confirm": ("confirmed", {"status": "confirmed"}),
     "complete": ("completed", {"status": "completed"}),
     "pay": ("paid", {"payment_status": "paid"}),
+    "ship": ("shipped", {}),
+    "deliver": ("delivered", {}),
     "refund": ("refunded", {"payment_status": "refunded"}),
 }
 """Buttons of an order: the word for the log, and what they change. `resend` changes nothing: a duplicate."""
+_MOMENTS: dict[str, str] = {"pay": "paid_at", "ship": "shipped_at", "deliver": "delivered_at"}
+"""Buttons that note when they were pressed first."""
 
 
 class Store:
@@ -90,9 +94,10 @@ class Store:
             return render(_TEMPLATES, "gone.html", status=404, active="/orders", refresh=0)
         if from_elsewhere(request):
             return Response("The form must come from this store's own page.", status_code=403)
-        if changes.get("payment_status") == "paid":
-            changes = {**changes, "paid_at": orders.stamp(datetime.now(UTC))}
-        if request.path_params["action"] == "refund":
+        action = request.path_params["action"]
+        if moment := _MOMENTS.get(action):
+            changes = {**changes, moment: kept.order[moment] or orders.stamp(datetime.now(UTC))}
+        if action == "refund":
             changes = {**changes, "refunds": orders.refunded(kept.order)}
         if changes:
             self.shelf.mark(kept, **changes)

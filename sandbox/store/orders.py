@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +39,8 @@ COUNTRIES = {
     "PL": "Poland",
     "US": "United States",
 }
+_STAYS = ("status", "payment_status", "paid_at", "shipped_at", "delivered_at")
+"""What the form does not say, the buttons do."""
 _MOST = Decimal(9999)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ADDRESS = ("company", "first_name", "last_name", "line1", "line2", "city", "state", "postal_code", "country", "phone")
@@ -99,7 +101,7 @@ class Shelf:
         """Replace what the form says; status and payment stay. Raises Wrong."""
         fields = build(form)
         with self._lock:
-            stays = {name: kept.order[name] for name in ("status", "payment_status", "paid_at")}
+            stays = {name: kept.order[name] for name in _STAYS}
             kept.form = dict(form)
             kept.document = {"order": {**kept.order, **fields, **stays}}
             self._touch(kept)
@@ -149,6 +151,10 @@ def build(form: Form) -> Json:
         "status": "placed",
         "payment_status": "unpaid",
         "paid_at": None,
+        "promised_on": _text(form, "promised_on") or None,
+        "shipped_at": None,
+        "delivered_at": None,
+        "rush": form.get("rush") == "yes",
         "currency": currency,
         "prices_include_tax": form.get("price_mode") == "gross",
         "purchase_order": _text(form, "purchase_order"),
@@ -187,10 +193,19 @@ def _problems(form: Form) -> dict[str, str]:
     for name, default, choices in known:
         if form.get(name, default) not in choices:
             problems[name] = f"Choose one of {', '.join(choices)}."
+    if not _day(_text(form, "promised_on")):
+        problems["promised_on"] = "Give a day as 2026-12-24, or none."
     coupon = _text(form, "coupon").upper()
     if coupon and coupon not in totals.COUPONS:
         problems["coupon"] = f"There is no coupon {coupon}. Try {' or '.join(totals.COUPONS)}."
     return problems
+
+
+def _day(text: str) -> bool:
+    try:
+        return not text or date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _rows(form: Form, problems: dict[str, str]) -> list[tuple[str, Decimal]]:

@@ -31,13 +31,19 @@ PERSON = {**FORM, "company": "", "first_name": "Ann", "last_name": "O'Neill"}
             "purchase_order": "PO-1",
             "erp_number": "C-1",
         },
+        {**FORM, "promised_on": "2026-11-24", "rush": "yes"},
     ],
 )
 def test_documents_keep_to_the_published_schema(form: dict[str, str]) -> None:
     check = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
     shelf = Shelf()
     kept = shelf.place(form)
-    for changes in ({}, {"payment_status": "paid", "paid_at": "2026-11-22T03:00:00.000000Z"}, {"status": "cancelled"}):
+    for changes in (
+        {},
+        {"payment_status": "paid", "paid_at": "2026-11-22T03:00:00.000000Z"},
+        {"shipped_at": "2026-11-22T03:00:00.000000Z"},
+        {"status": "cancelled"},
+    ):
         shelf.mark(kept, **changes)
         assert [error.message for error in check.iter_errors(kept.document)] == []
     shelf.mark(kept, refunds=refunded(kept.order))

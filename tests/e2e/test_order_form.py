@@ -113,6 +113,7 @@ def fill_in(page: Page, demo: Demo, *, article: str = "OF-104", **fields: str) -
     page.get_by_label("Article 2", exact=True).select_option("OF-101")
     page.get_by_label("Your purchase-order number").fill("PO-77")
     page.get_by_label("Note").fill(fields.get("note", ""))
+    page.get_by_label("Promised for").fill(fields.get("promised", ""))
     page.get_by_role("button", name="Send the order").click()
     return page.locator("#order-number").inner_text(), page.locator("#order-total").inner_text()
 
@@ -231,6 +232,16 @@ def test_stock_falls_the_buyer_is_told_and_the_invoice_opens(page: Page, demo: D
 def digits(text: str) -> str:
     """Without anything that languages write differently."""
     return re.sub(r"\D", "", text)
+
+
+def test_a_promise_that_was_not_kept_is_told(page: Page, demo: Demo) -> None:
+    number, _ = fill_in(page, demo, company="Spät GmbH", email="spaet@example.com", promised="2026-01-05")
+    wait_for_order(page, demo, number, within=SOON)
+    told = [mail for mail in mails(demo, number) if "sales@office.example" in mail["to"]]
+    deadline = time.monotonic() + SOON
+    while not told and time.monotonic() < deadline:
+        told = [mail for mail in mails(demo, number) if "sales@office.example" in mail["to"]]
+    assert "2026-01-05" in told[0]["text"]
 
 
 def test_a_person_sets_a_status_in_the_crm(page: Page, demo: Demo) -> None:

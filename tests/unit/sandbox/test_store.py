@@ -112,6 +112,25 @@ def test_edit_duplicate_and_cancel(shop: httpx.Client, hook: Hook) -> None:
     assert hook.got[1]["paid_at"].endswith("Z")
 
 
+def test_an_order_is_promised_leaves_and_arrives(shop: httpx.Client, hook: Hook) -> None:
+    page = shop.post("/orders", data={**FORM, "promised_on": "2026-11-24", "rush": "yes"})
+    assert "promised for 2026-11-24" in page.text
+    shop.post("/orders/1001/ship")
+    shop.post("/orders/1001/deliver")
+    shop.post("/orders/1001/ship")
+    shop.post("/orders/1001/edit", data=FORM)
+    placed, left, arrived, again, edited = hook.got
+    assert (placed["promised_on"], placed["rush"], placed["shipped_at"], placed["delivered_at"]) == (
+        *("2026-11-24", True),
+        *(None, None),
+    )
+    assert left["shipped_at"].endswith("Z")
+    assert left["delivered_at"] is None
+    assert arrived["delivered_at"].endswith("Z")
+    assert (again["shipped_at"], edited["shipped_at"]) == (left["shipped_at"], left["shipped_at"])
+    assert (edited["delivered_at"], edited["promised_on"]) == (arrived["delivered_at"], None)
+
+
 def test_a_refund_names_all_that_went_back_and_once(shop: httpx.Client, hook: Hook) -> None:
     shop.post("/orders", data=FORM)
     shop.post("/orders/1001/refund")
@@ -168,6 +187,13 @@ def test_quantities_are_whole_and_sane(quantity: str) -> None:
     with pytest.raises(Wrong) as wrong:
         build({**FORM, "quantity_1": quantity})
     assert "quantity_1" in wrong.value.problems
+
+
+@pytest.mark.parametrize("day", ["tomorrow", "2026-02-30", "24.12.2026", "20261224"])
+def test_a_promised_day_is_a_day(day: str) -> None:
+    with pytest.raises(Wrong) as wrong:
+        build({**FORM, "promised_on": day})
+    assert list(wrong.value.problems) == ["promised_on"]
 
 
 _rows = st.lists(st.tuples(st.sampled_from(ARTICLES), st.integers(1, 9999)), min_size=1, max_size=orders.ROWS)
