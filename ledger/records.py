@@ -50,7 +50,8 @@ class Records:
 
     def records(self, text: str, limit: int = 20) -> list[Hit]:
         """Records that people call by this text: an order number, the store's id, a key, the number of what was made of it in
-        a target system, the customer's e-mail address.
+        a target system, the customer's e-mail address. What is about an order (that somebody is told of its promise) and has its
+        number is no answer where there is the order itself.
         """
         text = NOT_TEXT.sub("", text).strip().lstrip("#")
         if not text or len(text) > LONGEST:
@@ -59,7 +60,8 @@ class Records:
         if mark:
             return self._of_customer(mark, limit)
         found = self._of_key(text) or [*self._of_number(text, limit), *self._of_target(text, limit)]
-        return list(dict.fromkeys(found))[:limit]
+        orders = [hit for hit in found if hit.key.kind == "order"]
+        return list(dict.fromkeys(orders or found))[:limit]
 
     def _of_key(self, text: str) -> list[Hit]:
         try:

@@ -166,6 +166,10 @@ def test_the_job_that_tells_has_a_page(world: World) -> None:
     world.ledger.watches.keep(late, Route("shop-orders", "crm"))
     (job,) = world.ledger.jobs.list()
     client = browser(world, Role.OPERATOR)
+    world.deliver(order(1001, number="WEB-1001"))
+    text = client.get("/orders/WEB-1001").text
+    assert "shop/order/1001" in text
+    assert "are called so" not in text, "what is told about an order is no order"
     text = client.get(f"/jobs/{job.id}").text
     assert "WEB-1001" in text
     assert client.get("/jobs").status_code == client.get("/problems").status_code == 200
