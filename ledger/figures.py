@@ -16,6 +16,7 @@ from ledger import tables as t
 from ledger.database import Database
 from ledger.flows import REHEARSED
 from ledger.runs import mark
+from ledger.statements import any_of
 
 CHUNK: Final = 300
 """Values in one IN list."""
@@ -141,7 +142,7 @@ class Figures:
             some = [(key.connection, key.kind, key.id) for key in keys[start : start + CHUNK]]
             columns = (t.job.c.connection, t.job.c.kind, t.job.c.record_id)
             query = sa.select(*columns, t.job.c.amount).where(
-                t.job.c.flow == flow, t.job.c.state == "settled", t.job.c.amount != "", sa.tuple_(*columns).in_(some)
+                t.job.c.flow == flow, t.job.c.state == "settled", t.job.c.amount != "", any_of(columns, some)
             )
             for row in self.db.rows(query):
                 found[Key(row.connection, row.kind, row.record_id)] = Decimal(row.amount)

@@ -38,6 +38,9 @@ class Parties:
         self._lookup = db.prepare(
             sa.select(t.party_index).where(
                 t.party_index.c.connection == sa.bindparam("b_connection"),
+                # Each by itself too: of pairs alone SQLite makes a walk through the whole index of the connection.
+                t.party_index.c.match_kind.in_(sa.bindparam("b_kinds", expanding=True)),
+                t.party_index.c.value.in_(sa.bindparam("b_values", expanding=True)),
                 sa.tuple_(t.party_index.c.match_kind, t.party_index.c.value).in_(
                     sa.bindparam("b_pairs", expanding=True)
                 ),
@@ -79,8 +82,10 @@ class Parties:
         """Entries that carry any of these (match kind, value) pairs."""
         if not pairs:
             return []
+        cut = [(kind, value[:250]) for kind, value in pairs]
+        kinds, values = map(list, zip(*cut, strict=True))
         rows = self.db.rows(
-            self._lookup, {"b_connection": connection, "b_pairs": [(kind, value[:250]) for kind, value in pairs]}
+            self._lookup, {"b_connection": connection, "b_kinds": kinds, "b_values": values, "b_pairs": cut}
         )
         return [Entry(row.match_kind, row.value, row.party_kind, row.remote_id, row.account_id) for row in rows]
 

@@ -15,6 +15,7 @@ from ledger import tables as t
 from ledger.database import Database
 from ledger.jobs import JobView, view_of
 from ledger.query import LONGEST, NOT_TEXT
+from ledger.statements import any_of
 
 KEPT: Final = 10.0
 """Seconds that is remembered where jobs are."""
@@ -126,10 +127,10 @@ class Records:
         wanted = [
             (flow, key.connection, key.kind, key.id)
             for key in dict.fromkeys(keys)
-            for flow, connection, kind in self._places()
+            for flow, connection, kind in self.places()
             if (connection, kind) == (key.connection, key.kind)
         ]
-        query = sa.select(t.job).where(sa.tuple_(job.flow, job.connection, job.kind, job.record_id).in_(wanted))
+        query = sa.select(t.job).where(any_of((job.flow, job.connection, job.kind, job.record_id), wanted))
         return [view_of(row) for row in self.db.rows(query.order_by(job.id).limit(100))] if wanted else []
 
     def _ids(self, id: str) -> sa.ColumnElement[bool]:
@@ -137,15 +138,15 @@ class Records:
         makes it answer, and spares an index on the busiest table.
         """
         job = t.job.c
-        wanted = [(*place, id) for place in self._places()]
-        return sa.tuple_(job.flow, job.connection, job.kind, job.record_id).in_(wanted)
+        wanted = [(*place, id) for place in self.places()]
+        return any_of((job.flow, job.connection, job.kind, job.record_id), wanted)
 
     def has_jobs(self, flow: str) -> bool:
         """Whether any job is this flow's: a walk through the newest for nothing is spared."""
-        known = any(place[0] == flow for place in self._places())
-        return known or any(place[0] == flow for place in self._places(anew=True))
+        known = any(place[0] == flow for place in self.places())
+        return known or any(place[0] == flow for place in self.places(anew=True))
 
-    def _places(self, *, anew: bool = False) -> list[tuple[str, str, str]]:
+    def places(self, *, anew: bool = False) -> list[tuple[str, str, str]]:
         """Every (flow, connection, kind) that jobs have."""
         return self.kept("places", self._read_places, anew=anew) or self._read_places()
 

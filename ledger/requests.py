@@ -17,6 +17,7 @@ from ledger import statements
 from ledger import tables as t
 from ledger.database import SECOND, Database
 from ledger.inbox import RANK, Route
+from ledger.records import Records
 
 KIND: Final = "request"
 """Of the job's record."""
@@ -128,7 +129,10 @@ class Requests:
         old = (table.c.at < self.db.micros() - int(older.total_seconds() * SECOND)) & (
             (table.c.text != "") | (table.c.phone != "")
         )
-        its = (job.connection == table.c.source) & (job.kind == KIND) & (job.record_id == table.c.id)
+        # The key of jobs begins with the flow; named, it answers among however many jobs.
+        flows = {flow for flow, _, kind in Records(self.db).places() if kind == KIND}
+        key = (job.connection == table.c.source) & (job.kind == KIND) & (job.record_id == table.c.id)
+        its = job.flow.in_(flows) & key
         done = sa.select(sa.literal(1)).where(its, job.state.in_(("settled", "skipped"))).correlate(table).exists()
         some = sa.select(table.c.id).where(old, done).limit(_TOGETHER)
         emptied = sa.update(table).where(table.c.id.in_(some)).values(text="", phone="").returning(table.c.id)

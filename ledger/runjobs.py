@@ -23,6 +23,7 @@ from ledger.database import Database
 from ledger.flows import REHEARSED
 from ledger.inbox import RANK, Route
 from ledger.runs import UNDONE, mark
+from ledger.statements import any_of
 
 CHUNK: Final = 300
 UNDONE_CLASS: Final = f"rule {UNDONE}"
@@ -133,7 +134,7 @@ class RunJobs:
         for start in range(0, len(keys), CHUNK):
             parsed = [Key.parse(key) for key in keys[start : start + CHUNK]]
             query = sa.select(*columns, t.job.c.id, t.job.c.state, t.job.c.error_class, t.job.c.reason).where(
-                t.job.c.flow == flow, sa.tuple_(*columns).in_([(key.connection, key.kind, key.id) for key in parsed])
+                t.job.c.flow == flow, any_of(columns, [(key.connection, key.kind, key.id) for key in parsed])
             )
             for row in self.db.rows(query):
                 key = str(Key(row.connection, row.kind, row.record_id))

@@ -1,7 +1,8 @@
-"""The two statements of intake that need more than a line."""
+"""The two statements of intake that need more than a line, and a condition that both engines answer from an index."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,16 @@ from ledger.database import Database, Insert
 
 _KEY = ("connection", "kind", "record_id")
 _EVENT = (*_KEY, "dedupe_key", "stamp", "topic", "via", "raw", "problem", "verdict", "correlation", "received_at")
+
+
+def any_of(columns: Sequence[sa.Column[Any]], rows: Sequence[tuple[Any, ...]]) -> sa.ColumnElement[bool]:
+    """Whether these columns together are one of these rows. Each column is compared by itself too: for a row of several columns
+    alone SQLite uses no index, however good a one there is.
+    """
+    singly = (
+        column.in_(list(dict.fromkeys(values))) for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+    )
+    return sa.and_(sa.tuple_(*columns).in_(rows), *singly) if rows else sa.false()
 
 
 def _bind(table: sa.Table, name: str) -> sa.BindParameter[Any]:

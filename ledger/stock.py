@@ -20,6 +20,7 @@ from core.clock import from_micros, to_micros
 from ledger import stocktables as t
 from ledger.audit import Audit
 from ledger.database import Database
+from ledger.statements import any_of
 from ledger.stockalerts import StockAlerts, plain
 from ledger.stockoffers import StockOffers
 from ledger.thresholds import Thresholds
@@ -121,7 +122,7 @@ class Stock:
 
     def _remove(self, connection: str, gone: Sequence[tuple[str, str]], one: Connection) -> int:
         level = t.stock_level.c
-        which = sa.tuple_(level.warehouse, level.sku).in_(gone)
+        which = any_of((level.warehouse, level.sku), gone)
         query = sa.delete(t.stock_level).where(level.connection == connection, which).returning(level.id)
         count = len(one.execute(query).all())
         if count:

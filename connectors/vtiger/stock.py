@@ -71,7 +71,7 @@ class Stock:
         at_products, _, at_invoices = cursor.partition(";")
         for rows, position in products.since(at_products):
             at_products = position
-            yield self._page(rows, f"{at_products};{at_invoices}")
+            yield self._page(self._with_namesakes(rows), f"{at_products};{at_invoices}")
         for rows, position in invoices.since(at_invoices):
             at_invoices = position
             yield from self._moved(rows, f"{at_products};{at_invoices}")
@@ -94,7 +94,22 @@ class Stock:
             record = self._client.retrieve(str(invoice.get("id")))
             ids.update(dict.fromkeys(_products(record)) if record is not None else {})
         rows = list(self._changes.records("Products", self._columns(), list(ids)))
-        yield self._page(rows, cursor)
+        yield self._page(self._with_namesakes(rows), cursor)
+
+    def _with_namesakes(self, changed: Iterable[Record]) -> list[Record]:
+        """With all products of the same number where one that is not sold any more changed: another one may still be."""
+        rows = list(changed)
+        asked = sorted({sku for row in rows if (sku := _sku(row)) and not _active(row)})
+        found = {str(row.get("id")): row for row in rows}
+        for _, values in q.in_lists(asked):
+            page: list[Record] = []
+            at = 0
+            while at == 0 or len(page) == q.PAGE:
+                where, limit = f"productcode IN {values}", f"{at},{q.PAGE}"
+                page = self._client.query(q.select(self._columns(), "Products", where, "id", limit))
+                found |= {str(row.get("id")): row for row in page}
+                at += q.PAGE
+        return list(found.values())
 
     def _columns(self) -> tuple[str, ...]:
         return (*COLUMNS, *self._modules.present("Products", ALSO))

@@ -117,6 +117,19 @@ def test_what_has_no_number_of_its_own_or_is_not_sold_any_more_is_no_level(shelf
     assert (shelf.bad, shelf.gone) == (["/TWICE"], ["/OLD"])
 
 
+def test_a_product_that_is_not_sold_any_more_takes_no_namesake_with_it(shelf: Shelf) -> None:
+    ids = shelf.products(("LAMP", "1"), ("LAMP", "7"), ("DESK", "3"))
+    admin = shelf.app.service.people.users["admin"]
+    shelf.app.service.records.revise(admin, {"id": ids["LAMP0"], "discontinued": "0"})
+    assert shelf.read(full=True) == {"LAMP": 7, "DESK": 3}
+    shelf.read()
+    shelf.bad, shelf.gone = [], []
+    shelf.app.service.records.revise(admin, {"id": ids["LAMP0"], "qtyinstock": "2"})
+    shelf.app.service.records.revise(admin, {"id": ids["DESK2"], "discontinued": "0"})
+    assert shelf.read() == {"LAMP": 7}
+    assert (shelf.bad, shelf.gone) == ([], ["/DESK"])
+
+
 def test_a_change_by_hand_and_goods_that_an_invoice_took(shelf: Shelf) -> None:
     """An invoice moves stock without touching the product's time."""
     ids = shelf.products(("A", "10"), ("B", "10"), ("C", "10"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -201,6 +202,30 @@ def counting(patch: pytest.MonkeyPatch, owner: object, name: str) -> list[tuple[
 
     patch.setattr(owner, name, counted)
     return calls
+
+
+@contextmanager
+def plans(ledger: Ledger, table: str) -> Iterator[list[str]]:
+    """How SQLite finds its rows in each statement about this table, known at the end; on PostgreSQL nothing: what it chooses for
+    a few rows tells nothing.
+    """
+    asked: list[tuple[str, Any]] = []
+    found: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if re.search(rf"\b{table}\b", statement):
+            asked.append((statement, given))
+
+    sa.event.listen(sa.engine.Engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        sa.event.remove(sa.engine.Engine, "before_cursor_execute", note)
+    with closing(ledger.db.engine.raw_connection()) as raw:
+        for statement, given in asked if ledger.db.is_sqlite else ():
+            cursor = raw.cursor()
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", given)
+            found.append("; ".join(row[3] for row in cursor.fetchall()))
 
 
 # -- threads -------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_an_outcome_that_knows_no_address_takes_none_away(books: Ledger) -> None
 
 def test_every_place_where_jobs_are_is_known(books: Ledger) -> None:
     look = Search(books.db)
-    assert look._places() == []
+    assert look.places() == []
     wanted = set()
     for n, (flow, shop, kind) in enumerate(
         (flow, shop, kind)
@@ -75,8 +75,8 @@ def test_every_place_where_jobs_are_is_known(books: Ledger) -> None:
             made = change(f"{n}-{again}", connection=shop, kind=kind)
             accept(books, made, routes=route(flow=flow))
         wanted.add((flow, shop, kind))
-    assert set(look._places()) == wanted
-    assert len(look._places()) == len(wanted)
+    assert set(look.places()) == wanted
+    assert len(look.places()) == len(wanted)
 
 
 def test_a_flow_without_jobs_is_told_at_once_and_a_new_one_as_well(books: Ledger) -> None:
