@@ -237,6 +237,9 @@ def publish(
         except OrderwireError as error:
             raise ConfigurationProblem(error.message) from error
     rows = [(one, of.sku, of.told.quantity, of.wanted) for one, of in found]
+    if as_json and not dry_run:
+        print_json([{"store": one, "quantities": count} for one, count in done.items()])
+        return
     for one, count in done.items():
         say(f"{one} was told {count} quantities.")
     if not dry_run:

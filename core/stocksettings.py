@@ -34,7 +34,7 @@ class StockSettings(Section):
     """Seconds: levels that were last true longer ago are told to no store."""
     counts_orders: bool = False
     """The levels are less already by what open orders hold, because the source itself is given every order at once. False: what
-    open orders that have not left need is taken off before a store is told."""
+    open orders need whose goods are still in these levels is taken off before a store is told."""
     minimum: Decimal | None = None
     """The threshold of what has no other; none: nobody is told of it."""
     reorder_points: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +14,17 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_micros
 from core.keys import Key
+from ledger import statements
 from ledger import tables as t
 from ledger.database import Database
+from ledger.inbox import RANK
 from ledger.invoicetables import invoice_state
 from ledger.ordertables import order_state
 
 MANY: Final = 300
 """Ids in one statement."""
+QUEUE: Final = "live"
+"""Of a job that an order did not have before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class CrmNews:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._want_job = db.prepare(statements.want_job(db))
 
     def orders_say(self, target: str, said: Sequence[Said]) -> int:
         """Keep what is news of orders of ours, and have their jobs run again. How many."""
@@ -76,7 +82,7 @@ class CrmNews:
         idle = t.job.c.state == "settled"
         for flow, order_key in sorted(orders):
             key = Key.parse(order_key)
-            connection.execute(
+            known = connection.execute(
                 sa.update(t.job)
                 .where(
                     t.job.c.flow == flow,
@@ -90,7 +96,38 @@ class CrmNews:
                     due_at=sa.case((idle, self.db.now), else_=t.job.c.due_at),
                     updated_at=self.db.now,
                 )
-            )
+                .returning(t.job.c.id)
+            ).first()
+            if known is None:
+                self._want_first(connection, flow, key)
+
+    def _want_first(self, connection: Connection, flow: str, key: Key) -> None:
+        """An order that was adopted and has not changed since: it is watched, and never had a job."""
+        state = order_state.c
+        mine = (state.flow == flow) & (state.order_key == str(key))
+        row = connection.execute(sa.select(state.target, state.number).where(mine)).first()
+        if row is None:
+            return
+        now = self.db.micros()
+        self._want_job.on(
+            connection,
+            {
+                "flow": flow,
+                "connection": key.connection,
+                "kind": key.kind,
+                "record_id": key.id,
+                "target": row.target,
+                "queue": QUEUE,
+                "rank": RANK[QUEUE],
+                "state": "waiting",
+                "reason": "",
+                "error_class": "",
+                "number": row.number,
+                "correlation": uuid.uuid4().hex[:16],
+                "created_at": now,
+                "updated_at": now,
+            },
+        )
 
     # -- what is there no more -------------------------------------------------------------------------------------
 

@@ -221,7 +221,12 @@ class Messages:
             if connection.execute(query).first() is None:
                 return False
             key = key_of(message)
-            job = (t.job.c.connection == key.connection) & (t.job.c.kind == key.kind) & (t.job.c.record_id == key.id)
+            job = (
+                (t.job.c.flow == message.flow)
+                & (t.job.c.connection == key.connection)
+                & (t.job.c.kind == key.kind)
+                & (t.job.c.record_id == key.id)
+            )
             again = {
                 "state": "waiting",
                 "due_at": self.db.now,
@@ -251,13 +256,16 @@ class Messages:
 
     def about(self, concern: str, limit: int = 50) -> list[MessageView]:
         """The messages about a record, newest first."""
-        query = sa.select(m.message).where(m.message.c.concern == concern)
+        # The empty one is written out: a partial index has the others.
+        mine = (m.message.c.concern == concern) & (m.message.c.concern != sa.literal_column("''"))
+        query = sa.select(m.message).where(mine)
         return [_view(row) for row in self.db.rows(query.order_by(m.message.c.created_at.desc()).limit(limit))]
 
     def jobs_of(self, messages: Sequence[MessageView]) -> dict[str, int]:
         """The job of each of these messages, where there is one yet."""
         record = t.job.c.record_id
         query = sa.select(record, t.job.c.id).where(
+            t.job.c.flow.in_({one.flow for one in messages}),
             t.job.c.connection.in_({one.via for one in messages}),
             t.job.c.kind == KIND,
             record.in_([one.id for one in messages]),
@@ -288,7 +296,13 @@ class Messages:
         message, job, count, now = m.message, t.job.c, 0, self.db.micros()
         wanted = message.c.created_at
         old = message.c.emptied_at.is_(None) & (wanted < _before(now, older))
-        its = (job.connection == message.c.via) & (job.kind == KIND) & (job.record_id == message.c.id)
+        # The whole key of the job: an index finds it, whatever number of jobs there is.
+        its = (
+            (job.flow == message.c.flow)
+            & (job.connection == message.c.via)
+            & (job.kind == KIND)
+            & (job.record_id == message.c.id)
+        )
         ended = job.state.in_(("settled", "skipped")) | ((job.state == "held") & (wanted < _before(now, held)))
         going = sa.select(sa.literal(1)).where(its, ~ended).correlate(message).exists()
         some = sa.select(message.c.id).where(old, ~going).limit(_TOGETHER)

@@ -47,6 +47,14 @@ order_state = Table(
         postgresql_where=text("open"),
     ),
     Index(
+        "ix_order_state_unpaid",
+        "placed_at",
+        "flow",
+        "order_key",
+        sqlite_where=text("payment = 'unpaid'"),
+        postgresql_where=text("payment = 'unpaid'"),
+    ),
+    Index(
         "ix_order_state_open",
         "flow",
         "promised_on",

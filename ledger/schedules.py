@@ -20,6 +20,13 @@ KEPT: Final = 100
 """Rounds of each schedule that are remembered: the newest."""
 FAILED: Final = "failed"
 """What the outcome of a round that went badly begins with."""
+NOT_ASKED: Final = "not asked"
+"""What the outcome of a round begins with that left a paused connection alone."""
+
+
+def not_asked(connection: str) -> str:
+    """The outcome of such a round (pure)."""
+    return f"{NOT_ASKED}: {connection} is paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +134,19 @@ class Schedules:
             sa.update(t.schedule).where(*self._is_ours(name)).values(running_until=self.db.now + int(lease * SECOND))
         )
 
-    def ended(self, name: str, outcome: str) -> None:
+    def ended(self, name: str, outcome: str, *, again: float | None = None) -> None:
         """What we started ran; `outcome` is a short sentence, "failed: ..." where it went badly. Where we lost it nothing is
-        noted: whoever has started it since has noted that our round was lost.
+        noted: whoever has started it since has noted that our round was lost. `again`: seconds until the next round, where that
+        is sooner than planned.
         """
-        self.db.transact(partial(self._end, name=name, outcome=outcome[:500]))
+        self.db.transact(partial(self._end, name=name, outcome=outcome[:500], again=again))
 
-    def _end(self, connection: Connection, *, name: str, outcome: str) -> None:
+    def _end(self, connection: Connection, *, name: str, outcome: str, again: float | None) -> None:
         schedule = t.schedule.c
+        if again is not None:
+            soon = self.db.now + int(again * SECOND)
+            sooner = sa.update(t.schedule).where(*self._is_ours(name), schedule.next_at > soon)
+            connection.execute(sooner.values(next_at=soon))
         rows = connection.execute(
             sa.update(t.schedule)
             .where(*self._is_ours(name))
@@ -166,6 +178,12 @@ class Schedules:
         next_at = t.schedule.c.next_at
         sooner = sa.case((next_at > self.db.now, self.db.now), else_=next_at)
         self.db.execute(sa.update(t.schedule).where(t.schedule.c.name == name).values(next_at=sooner))
+
+    def ask_again(self, connection: str) -> None:
+        """The pause of a connection has ended: what left it alone is due at once."""
+        schedule = t.schedule.c
+        left_alone = (schedule.last_outcome == not_asked(connection)) & (schedule.next_at > self.db.now)
+        self.db.execute(sa.update(t.schedule).where(left_alone).values(next_at=self.db.now))
 
     def pause(self, name: str, seconds: float, *, by: str = "", why: str = "") -> None:
         """It does not begin for so long. What is under way goes on."""

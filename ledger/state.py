@@ -207,6 +207,18 @@ class Lanes:
         finally:
             self._leave(name, local)
 
+    def renew(self, name: str) -> float:
+        """Whoever holds the lane, and has more to do than fits into one turn, goes on for a whole lease; until when (monotonic).
+        Raises RetryLater where the lease was over and another process has the lane.
+        """
+        asked = time.monotonic()
+        parameters = {"b_name": name, "b_holder": self.holder, "b_lease": int(self.lease * SECOND)}
+        if not self.db.execute(self._take, parameters):
+            raise _busy(name)
+        local = self._of(name)
+        local.held_until = asked + self.lease
+        return local.held_until
+
     def _queue(self, name: str, local: _Local, within: float) -> None:
         """Our turn among the threads of this process."""
         with self._guard:

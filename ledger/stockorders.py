@@ -34,6 +34,8 @@ class Wanted:
     rush: bool
     promised_on: date | None
     placed_at: datetime
+    status: str = ""
+    """mapping.canonical.OrderStatus."""
 
 
 class StockOrders:
@@ -51,9 +53,10 @@ class StockOrders:
             found[row.sku] = found.get(row.sku, Decimal(0)) + Decimal(row.quantity)
         return found
 
-    def waiting(self, skus: Sequence[str], source: str = "") -> dict[str, list[Wanted]]:
+    def waiting(self, skus: Sequence[str], source: str = "", *, lying: bool = False) -> dict[str, list[Wanted]]:
         """The open orders that hold each of these and have not left, rush orders first, then by promise, then by age. `source`:
-        whose levels they are held against; what a CRM took off its stock by an invoice waits for nothing.
+        whose levels they are held against; what a CRM took off its stock by an invoice waits for nothing. `lying`: with those
+        that have left and that this CRM carries, on whose stock their goods are until it gives them.
         """
         state, line, invoice = o.order_state.c, o.order_line.c, invoice_state.c
         carried = o.order_state.alias("carried").c
@@ -73,9 +76,13 @@ class StockOrders:
             state.rush,
             state.promised_on,
             state.placed_at,
+            state.status,
         )
+        in_house: sa.ColumnElement[bool] = state.shipped_at.is_(None)
+        if lying:
+            in_house |= sa.exists().where(carried.order_key == state.order_key, carried.target == source)
         found: dict[str, list[Wanted]] = {}
-        for row in self._lines(skus, state.open & state.shipped_at.is_(None) & ~taken, line.sku, line.quantity, *said):
+        for row in self._lines(skus, state.open & in_house & ~taken, line.sku, line.quantity, *said):
             found.setdefault(row.sku, []).append(
                 Wanted(
                     sku=row.sku,
@@ -87,6 +94,7 @@ class StockOrders:
                     rush=bool(row.rush),
                     promised_on=date.fromisoformat(row.promised_on) if row.promised_on else None,
                     placed_at=from_micros(row.placed_at),
+                    status=row.status,
                 )
             )
         for orders in found.values():

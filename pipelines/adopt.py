@@ -150,6 +150,7 @@ class _Adopting:
         """List both sides, grade, settle each order, write back."""
         parties.refresh(self.ledger, self.crm, self.flow.region)
         listed = {one.key: one for one in self._store_orders(since, until, progress)}
+        seen_at = self.ledger.clock.now()  # people may change what is listed first before the last is listed
         rows = self._crm_orders(since)
         answers = self._answers(list(listed))
         self._carry_out(answers)
@@ -158,7 +159,7 @@ class _Adopting:
         verdicts = {one.key: one for one in grade(asked, self._as_linked(rows), self._rules())}
         for some in _chunks(list(listed.values())):
             self._settle(some, verdicts, links, answers)
-            self._watch([one for one in some if one.promised], rows)
+            self._watch([one for one in some if one.promised], rows, seen_at)
         self._write_back(list(listed.values()), rows)
 
     def _rules(self) -> AdoptRules:
@@ -300,9 +301,9 @@ class _Adopting:
         names = ", ".join(f"{choice.number or choice.id} ({choice.score})" for choice in choices[:3])
         return one.item("doubtful", f"{verdict.note or 'not certain'}: {names}", candidates=[c.id for c in choices])
 
-    def _watch(self, some: Sequence[Listed], rows: Mapping[str, CrmOrderRow]) -> None:
+    def _watch(self, some: Sequence[Listed], rows: Mapping[str, CrmOrderRow], seen_at: datetime) -> None:
         """What the store has promised of adopted orders is held against what leaves and arrives from now on."""
-        store, seen_at = self.context.store(self.flow.source), self.ledger.clock.now()
+        store = self.context.store(self.flow.source)
         links = self._links([one.key for one in some])
         for one in some:
             link = links.get(one.key)

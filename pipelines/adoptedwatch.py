@@ -6,6 +6,7 @@ promise that was broken by then counts as told.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from core.keys import Key
@@ -25,11 +26,15 @@ def begin(context: Context, flow: FlowSettings, order: SalesOrder, there: There)
     known = ledger.orders.get(flow.name, key)
     if known is None and (order.promised_on is None or _is_over(flow, order, there.word)):
         return False
+    seen = known.crm_seen_at if known is not None else None
+    if known is not None and seen is not None and there.seen_at is not None and seen > there.seen_at:
+        there = replace(there, word=known.crm_status, seen_at=seen)  # the CRM's poll came after the listing
     state = life.state_of(flow, order, there)
     ledger.orders.keep(state)
     if known is not None and known.crm_status != there.word:
         ledger.orders.crm_says(flow.name, key, there.word, seen_at=there.seen_at)
-    watch.keep(context, flow, state, silent=known is None)
+    # Not watched yet: it was adopted just now, or a crash came between the two.
+    watch.keep(context, flow, state, silent=ledger.watches.get(flow.name, key) is None)
     return True
 
 

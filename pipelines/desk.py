@@ -201,6 +201,7 @@ class Desk:
         """End a pause, and try at once a connection that is out."""
         self._known_connection(name)
         self.ledger.states.pause(name, None)
+        self.ledger.schedules.ask_again(name)
         self.ledger.states.try_now(name)
         self.audit.note(actor, "connection.resume", f"connection/{name}", {})
         self.bell()

@@ -17,6 +17,8 @@ import structlog
 from core.errors import RetryLater
 from ledger.inbox import RANK
 from ledger.jobs import Claim
+from ledger.schedules import not_asked
+from ledger.state import ConnectionState
 from pipelines import schedules
 from pipelines.context import Context
 from pipelines.leases import Leases
@@ -242,9 +244,12 @@ class Engine:
             self._in_background(name, lambda: self._run_schedule(scheduled))
 
     def _run_schedule(self, scheduled: Scheduled) -> None:
+        again = None
         try:
-            if self._left_alone(scheduled.connection):
-                outcome = f"not asked: {scheduled.connection} is paused"
+            paused = self._left_alone(scheduled)
+            if paused is not None:
+                # What is due once a day would else be a day late, or never be done where people pause at that hour.
+                outcome, again = not_asked(paused.connection), min(scheduled.every, paused.paused_for)
             else:
                 outcome = f"{scheduled.work()} changes"
                 if scheduled.connection:
@@ -256,15 +261,17 @@ class Engine:
             outcome = f"failed: {getattr(error, 'message', type(error).__name__)}"
             detail = getattr(error, "detail", "")
             log.warning("a schedule failed", schedule=scheduled.name, error=type(error).__name__, detail=detail)
-        self.context.ledger.schedules.ended(scheduled.name, outcome)
+        self.context.ledger.schedules.ended(scheduled.name, outcome, again=again)
         self.nudge()
 
-    def _left_alone(self, connection: str) -> bool:
+    def _left_alone(self, scheduled: Scheduled) -> ConnectionState | None:
         """Whoever paused a connection wants it left alone, also by questions: what changes there meanwhile is told by the first
-        round after the pause, from the cursor on.
+        round after the pause, from the cursor on. The one of those it asks that is paused longest.
         """
-        state = self.context.ledger.states.get(connection) if connection else None
-        return state is not None and state.paused_for > 0
+        if not scheduled.asks:
+            return None
+        states = (one for one in self.context.ledger.states.all() if one.connection in scheduled.asks)
+        return max((one for one in states if one.paused_for > 0), key=lambda one: one.paused_for, default=None)
 
     def _in_background(self, name: str, work: Callable[[], object]) -> None:
         running = self._background.get(name)

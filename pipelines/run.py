@@ -56,6 +56,13 @@ def write_lane(context: Context, target: str) -> Iterator[float]:
         yield need
 
 
+def longer(context: Context, target: str) -> float:
+    """For whoever is alone with writes to this target: the turn begins anew; until when (monotonic). Raises RetryLater where
+    another process has it.
+    """
+    return context.ledger.lanes.renew(f"{target}/write")
+
+
 class Attempt:
     """A claimed job being carried out, whatever its pipeline, into the connection `to`. Implements the transport's `Guard`."""
 

@@ -55,6 +55,13 @@ class Scheduled:
     work: Callable[[], int]
     connection: str = ""
     """The connection that is asked: it works when this succeeds."""
+    besides: tuple[str, ...] = ()
+    """Others that may be asked, of which its end says nothing."""
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """Connections without which it does not begin: none of them is paused."""
+        return frozenset(name for name in (self.connection, *self.besides) if name)
 
 
 def of(context: Context, stopping: Callable[[], bool] = lambda: False) -> Iterator[Scheduled]:
@@ -68,12 +75,13 @@ def of(context: Context, stopping: Callable[[], bool] = lambda: False) -> Iterat
         yield Scheduled(f"poll/{flow.source}", flow.poll, _poll(context, flow), flow.source)
     for flow in context.flows.values():
         if context.stores[flow.source].pollable:
-            yield Scheduled(f"compare/{flow.name}", COMPARE_EVERY, _compare(context, flow), flow.source)
+            yield Scheduled(f"compare/{flow.name}", COMPARE_EVERY, _compare(context, flow), flow.source, (flow.target,))
     for name in sorted({flow.source for flow in context.flows.values()}):
-        # No connection is named here either.
-        yield Scheduled(f"gaps/{name}", COMPARE_EVERY, _gaps(context, name))
+        # Its end says nothing about the connection either.
+        asked = (name,) if context.stores[name].pollable else ()
+        yield Scheduled(f"gaps/{name}", COMPARE_EVERY, _gaps(context, name), besides=asked)
         if context.stores[name].pollable and context.stores[name].accepts_deliveries():
-            yield Scheduled(f"webhooks/{name}", WEBHOOKS_EVERY, _webhooks(context, name))
+            yield Scheduled(f"webhooks/{name}", WEBHOOKS_EVERY, _webhooks(context, name), besides=(name,))
     yield from _of_erps(context, stopping)
     yield from _of_reps(context)
     yield from _of_stock(context, stopping)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ledger.alerts import Condition
+from ledger.schedules import KEPT, NOT_ASKED
 from pipelines.context import Context
 
 WEEKS: Final = 6
@@ -52,6 +53,17 @@ def quiet_span(history: Mapping[datetime, int], now: datetime, weeks: int) -> tu
     return None
 
 
+def _left_alone(context: Context, name: str, since: datetime) -> bool:
+    """Whether people had it left alone meanwhile (its connection was paused): of a store that only tells when it is asked
+    nothing could come.
+    """
+    if context.stores[name].accepts_deliveries():
+        return False
+    poll = f"poll/{name}"
+    rounds = context.ledger.schedules.rounds(poll, last=KEPT).get(poll, ())
+    return any(one.outcome.startswith(NOT_ASKED) and one.ended_at >= since for one in rounds)
+
+
 def conditions(context: Context) -> Iterator[Condition]:
     """One for each store that is too quiet."""
     now = context.clock.now()
@@ -62,7 +74,7 @@ def conditions(context: Context) -> Iterator[Condition]:
             continue
         weeks = min(int((now - min(history)).days / 7), WEEKS)
         found = quiet_span(history, now, weeks) if weeks >= LEAST_WEEKS else None
-        if found is not None:
+        if found is not None and not _left_alone(context, name, now - found[0] * HOUR):
             hours, came, expected = found
             yield Condition(
                 f"silence/{name}",

@@ -167,7 +167,7 @@ class StockDesk:
             raise Refused(
                 f"[[stock]] {stock.name} tells {store or 'no store'} nothing. What to do: name one of: {known}."
             )
-        return [(one, Publisher(self.context, stock, one)) for one in stock.publish if store in {"", one}]
+        return [(one, Publisher(self.context, stock, one, anew=True)) for one in stock.publish if store in {"", one}]
 
     def levels(
         self, name: str, *, text: str = "", warehouse: str = "", after: tuple[str, str] | None = None, limit: int = 50

@@ -23,6 +23,8 @@ from connectors.roles import Offer, Selling, Shelf
 from core.errors import Ambiguous, ConfigurationProblem, Held, LeaseLost, NotThere, OrderwireError, RetryLater
 from core.settings import StockSettings
 from ledger.stockoffers import Offering, Told
+from ledger.stockorders import Wanted
+from mapping.canonical import OrderStatus
 from mapping.stock import free_to_sell
 from pipelines.context import Context
 from pipelines.run import LANE_WITHIN, budget_time, call_time
@@ -84,6 +86,8 @@ class Publisher:
     written: int = 0
     elsewhere: bool = False
     """Another worker tells this store just now."""
+    anew: bool = False
+    """What the store does not know or refuses is tried again at once."""
     faults: list[Ambiguous] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -152,7 +156,9 @@ class Publisher:
         if self.stock.counts_orders:
             return {}
         source = self.stock.source
-        waiting = self.ledger.stock_orders.waiting(skus, source)
+        # A CRM takes goods off by its own status or invoice, whenever they left.
+        waiting = self.ledger.stock_orders.waiting(skus, source, lying=source in self.context.crms)
+        waiting = {sku: [one for one in every if self._counts(one)] for sku, every in waiting.items()}
         keys = list({one.order_key for every in waiting.values() for one in every})
         off: Mapping[tuple[str, str], Decimal] = {}
         if keys and source in self.context.crms:
@@ -165,6 +171,12 @@ class Publisher:
             left = (max(quantity - off.get((key, sku), Decimal(0)), Decimal(0)) for key, quantity in held.items())
             found[sku] = sum(left, Decimal(0))
         return found
+
+    def _counts(self, order: Wanted) -> bool:
+        """Whether its goods are off what this store is told. Not its own order that is neither paid nor on hold: the store takes
+        that one off itself once it is, and would have it off twice.
+        """
+        return order.status != OrderStatus.PENDING.value or not order.order_key.startswith(f"{self.store}/")
 
     def differences(self, skus: Collection[str]) -> list[Difference]:
         """What the store is to be told of these. Of what the source tells no more there is nothing left to sell; what the store
@@ -186,7 +198,7 @@ class Publisher:
         if told.problem == "doubtful":
             return since >= self._hold
         if told.problem:
-            return told.tried != wanted or since >= AGAIN
+            return self.anew or told.tried != wanted or since >= AGAIN
         return told.quantity != wanted
 
     @property

@@ -237,15 +237,14 @@ class Round:
                     item = (told.warehouse, told.sku)
                     levels[item] = _level(told, began)
                     gone.pop(item, None)
-            for id in page.gone:
-                warehouse, _, sku = id.partition("/")
-                levels.pop((warehouse, sku), None)
-                gone[warehouse, sku] = None
+            for item in (item for id in page.gone for item in _items(id)):
+                levels.pop(item, None)
+                gone[item] = None
             self.bad += page.bad
         if seen is not None:
             seen.add(levels)
             seen.remove(gone)
-            seen.add(_item(one.id) for page in pages for one in page.bad)
+            seen.add(item for page in pages for one in page.bad for item in _items(one.id))
         self.changed += self.ledger.stock.keep(self.stock.source, list(levels.values()))
         self.judge.levels(levels.values())
         if gone:
@@ -335,9 +334,10 @@ def _level(told: StockLevel, began: datetime) -> Level:
     )
 
 
-def _item(id: str) -> tuple[str, str]:
-    warehouse, _, sku = id.partition("/")
-    return warehouse, sku
+def _items(id: str) -> Iterator[tuple[str, str]]:
+    """What a level's id may name: warehouses and articles may have slashes of their own."""
+    parts = id.split("/")
+    return (("/".join(parts[:end]), "/".join(parts[end:])) for end in range(1, len(parts)))
 
 
 def _low(level: Level, rule: Rule, quantity: Decimal) -> Low:

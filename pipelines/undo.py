@@ -44,7 +44,7 @@ from mapping.canonical import Probe
 from pipelines import crediting, writeoff
 from pipelines.clerk import Errand
 from pipelines.context import Context
-from pipelines.run import budget_time, write_lane
+from pipelines.run import budget_time, longer, write_lane
 
 log = structlog.get_logger(__name__)
 
@@ -93,16 +93,32 @@ class Creation:
 
 
 class Guard(Errand):
-    """Writes to the flow's target alone, and only while the flow is live."""
+    """Writes to the flow's target alone, only while the flow is live and the lane is ours."""
 
     def __init__(self, context: Context, flow: FlowSettings) -> None:
         super().__init__(context, flow.target)
         self._ledger, self._flow = context.ledger, flow.name
+        self._ends = 0.0
+        self.turn()
+
+    def turn(self) -> None:
+        """What comes next has a whole lease of the lane before it: an order with many articles takes longer than one. Raises
+        RetryLater where somebody else has the lane by now.
+        """
+        self._ends = longer(self._context, self._connection)
 
     def before_write(self, connection: str, timeout: float) -> None:
         """Asked by the transport."""
         if not self._ledger.flows.get(self._flow).live:
             raise NotLive(self._flow, connection)
+        if self._ends - time.monotonic() < timeout:
+            raise RetryLater(
+                "The turn to write ran out. What to do: the same command again; it goes on.",
+                seconds=1,
+                cause="busy",
+                burns_attempt=False,
+                detail=f"lane of {connection}",
+            )
         super().before_write(connection, timeout)
 
 
@@ -111,14 +127,16 @@ class _Giver:
 
     rehearsed = False
 
-    def __init__(self, context: Context, flow: FlowSettings) -> None:
+    def __init__(self, context: Context, flow: FlowSettings, guard: Guard) -> None:
+        self._guard = guard
         self.ledger: Ledger = context.ledger
         self.crm: Crm = context.crms[flow.target]
         connection = context.connections[flow.target]
         self.hold = connection.hold + budget_time(connection)
 
     def lane(self, kind: str) -> AbstractContextManager[None]:
-        """It is ours."""
+        """It is ours, and stays so for one product more."""
+        self._guard.turn()
         return nullcontext()
 
     def warn(self, sentence: str, kind: str) -> None:
@@ -437,8 +455,9 @@ class _Undoing:
 
     def _leave_no_order(self, key: str, number: str) -> None:
         """Its goods come back; nobody waits for them, and nobody is told that they are late."""
-        with guarded(Guard(self.context, self.flow)):
-            writeoff.give_back(_Giver(self.context, self.flow), self.context, self.flow, key, number)
+        guard = Guard(self.context, self.flow)
+        with guarded(guard):
+            writeoff.give_back(_Giver(self.context, self.flow, guard), self.context, self.flow, key, number)
         self.context.ledger.watches.drop(self.flow.name, key)
         self.context.ledger.orders.forget(self.flow.name, key)
 

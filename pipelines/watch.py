@@ -54,9 +54,21 @@ def _look_at(context: Context, watched: Watched) -> bool:
 
 
 def keep(context: Context, flow: FlowSettings, state: OrderState, *, silent: bool = False) -> bool:
-    """Judge and keep; the job that tells is wanted where there is somebody to tell."""
-    now = context.ledger.clock.now()
-    watched = _judged(flow, state, _told_by_erp(context, flow, state), now)
+    """Judge and keep; the job that tells is wanted where there is somebody to tell. The order and what its ERP promises come by
+    ways of their own, at once: whoever wrote looks whether the other has told another day meanwhile.
+    """
+    erp_on, changed = _told_by_erp(context, flow, state), False
+    while _keep(context, flow, state, erp_on, silent=silent):
+        changed, known = True, erp_on
+        erp_on = _told_by_erp(context, flow, state)
+        if erp_on == known:
+            break
+    return changed
+
+
+def _keep(context: Context, flow: FlowSettings, state: OrderState, erp_on: date | None, *, silent: bool) -> bool:
+    """Whether it stands otherwise than before."""
+    watched = _judged(flow, state, erp_on, context.ledger.clock.now())
     if watched is None:
         if context.ledger.watches.get(flow.name, state.order_key) is None:
             return False

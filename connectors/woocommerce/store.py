@@ -18,7 +18,7 @@ from connectors.woocommerce.client import Client
 from connectors.woocommerce.selling import Counter
 from connectors.woocommerce.settings import WooCommerceSettings
 from connectors.woocommerce.subscriptions import Subscriptions
-from connectors.woocommerce.walk import BY_CREATED, BY_MODIFIED, SECOND, By, Step, Walk, wire_time
+from connectors.woocommerce.walk import AHEAD, BY_CREATED, BY_MODIFIED, SECOND, By, Step, Walk, wire_time
 from core.clock import Clock, parse_utc
 from core.errors import ConfigurationProblem, Held, NotThere
 from core.keys import Change, Key
@@ -229,15 +229,17 @@ class WooCommerce:
 
     def _places(self, cursor: str | None) -> dict[str, datetime]:
         """`any=2026-11-22T02:06:00;trash=...`: up to where each listing has been seen."""
-        start = self._clock.now() - timedelta(days=self._settings.look_back)
-        places = dict.fromkeys(LISTINGS, start)
+        now = self._clock.now()
+        places = dict.fromkeys(LISTINGS, now - timedelta(days=self._settings.look_back))
         for part in (cursor or "").split(";"):
             status, _, moment = part.partition("=")
             if status in places:
                 try:
-                    places[status] = parse_utc(moment)
+                    place = parse_utc(moment)
                 except ValueError:
                     continue  # an unreadable place: that listing starts over, which costs reading and nothing else
+                if place <= now + AHEAD:  # so does one that an earlier version set behind a day to come
+                    places[status] = place
         return places
 
 

@@ -28,6 +28,10 @@ from core.errors import RetryLater
 SECOND: Final = timedelta(seconds=1)
 MAX_PAGES: Final = 2_000
 MAX_RESTARTS: Final = 5
+AHEAD: Final = timedelta(minutes=5)
+"""So far a shop's clock may be before ours. A row with a later time was made for a day to come: it is read, but what changes
+until then has earlier times, and a place behind it would pass all that by.
+"""
 
 Row = dict[str, Any]
 
@@ -89,7 +93,7 @@ class Walk:
             if self._total is None:
                 self._total = answer.total
             newest = self._newest(answer)
-            yield Step(self._fresh(answer), newest, asked_at, self._total)
+            yield self._step(answer, newest, asked_at)
             if self._is_last(answer, 1):
                 return
             if newest is None:
@@ -123,9 +127,7 @@ class Walk:
                 expected = answer.total if expected is None else expected
                 last = self._is_last(answer, page)
                 moved = answer.total != expected or (last and expected is None and read != former)
-                yield Step(
-                    self._fresh(answer), second if last and not moved else second - SECOND, asked_at, self._total
-                )
+                yield self._step(answer, second if last and not moved else second - SECOND, asked_at)
                 if moved:
                     break
                 if last:
@@ -138,6 +140,11 @@ class Walk:
             cause="busy",
             detail=f"{self.by.orderby}: second {wire_time(second)}",
         )
+
+    def _step(self, answer: Answer, seen_to: datetime | None, asked_at: datetime) -> Step:
+        if seen_to is not None and seen_to > asked_at + AHEAD:
+            seen_to = asked_at
+        return Step(self._fresh(answer), seen_to, asked_at, self._total)
 
     def _ask(self, after: datetime, before: datetime | None, orderby: str, page: int) -> Answer:
         self._pages += 1

@@ -93,6 +93,23 @@ def test_an_idle_shop_costs_two_requests_and_moves_no_cursor() -> None:
     assert later == cursor
 
 
+def test_an_order_of_a_day_to_come_hides_none_that_change_until_then() -> None:
+    """An import, or a clock that was wrong for a minute, and every later change would have an earlier time."""
+    shop = Shop()
+    shop.put(1)
+    shop.put(2, at=START + timedelta(days=400))
+    first, cursor = poll(shop)
+    assert [change.key.id for change in first] == ["1", "2"]
+    shop.clock.moment += timedelta(hours=2)
+    shop.put(3, at=shop.clock.moment)
+    later, cursor = poll(shop, cursor)
+    assert "3" in {change.key.id for change in later}
+    assert cursor == "any=2026-11-22T14:00:00;trash=2026-10-23T12:00:00"
+    again, cursor = poll(shop, "any=2027-12-27T12:00:00;trash=2026-10-23T12:00:00")
+    assert "3" in {change.key.id for change in again}
+    assert cursor == "any=2026-11-22T14:00:00;trash=2026-10-23T12:00:00"
+
+
 def test_overlap_is_subtracted_once() -> None:
     shop = Shop()
     shop.put(1)

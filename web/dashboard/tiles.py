@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from ledger.budget import remaining
 from ledger.figures import ScheduleView
+from ledger.schedules import NOT_ASKED
 from ledger.state import ConnectionState
 from pipelines import schedules
 from pipelines.conditions import GRACE
@@ -153,7 +154,8 @@ def _heard(standing: Standing, last: datetime | None) -> Standing:
 
 def _last_success(state: ConnectionState | None, views: Sequence[ScheduleView]) -> datetime | None:
     """The newest of what is known: a call that went well, or a round that asked it and ended well."""
-    moments = [view.last_ended_at for view in views if view.last_ended_at and not failed(view)]
+    asked = [view for view in views if not view.last_outcome.startswith(NOT_ASKED)]
+    moments = [view.last_ended_at for view in asked if view.last_ended_at and not failed(view)]
     if state is not None and state.last_success_at is not None:
         moments.append(state.last_success_at)
     return max(moments, default=None)

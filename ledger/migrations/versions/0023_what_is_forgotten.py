@@ -17,11 +17,8 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("message", sa.Column("digest", sa.LargeBinary(32), nullable=True))
     op.add_column("paper", sa.Column("emptied_at", sa.BigInteger(), nullable=True))
-    kept = sa.text("emptied_at IS NULL")
-    op.create_index("ix_paper_kept", "paper", ["issued_at"], sqlite_where=kept, postgresql_where=kept)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_paper_kept", "paper")
     op.drop_column("paper", "emptied_at")
     op.drop_column("message", "digest")

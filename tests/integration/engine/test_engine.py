@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from ledger import Ledger
 from ledger import tables as t
 from ledger.jobs import Claim, Outcome
+from pipelines.desk import Desk
 from pipelines.engine import EXIT_WATCHDOG, Engine, Gate
 from pipelines.schedules import Scheduled
 from tests.integration.ledger.kit import (
@@ -311,6 +312,40 @@ def test_a_paused_connection_is_not_asked_and_not_called_well(ledger: Ledger, en
     assert (once("shop"), asked) == ("3 changes", ["shop"]), "another one is asked as ever"
     ledger.states.pause("crm", None)
     assert (once("crm"), asked) == ("3 changes", ["shop", "crm"])
+
+
+def test_what_is_due_once_a_day_waits_for_the_end_of_a_pause_and_not_for_another_day(
+    ledger: Ledger, engines: Make
+) -> None:
+    """Else whoever pauses the store at this hour of every night is never compared."""
+    ran: list[int] = []
+
+    def compare() -> int:
+        ran.append(1)
+        return 0
+
+    def round_() -> tuple[str, int]:
+        engine = engines(Work(ledger))
+        engine._scheduled(Scheduled("compare/orders", 86_400, compare, "shop", ("crm",)))
+        engine.stop()
+        return _last_outcome(ledger), len(ran)
+
+    ledger.states.pause("crm", 3600)
+    assert round_() == ("not asked: crm is paused", 0), "it asks the CRM too"
+    later(ledger, 1800)
+    assert round_() == ("not asked: crm is paused", 0)
+    assert len(ledger.schedules.rounds("compare/orders")["compare/orders"]) == 1, "nothing was due"
+    later(ledger, 1801)
+    assert round_() == ("0 changes", 1)
+
+    later(ledger, 86_401)
+    ledger.states.pause("shop", 100 * 365 * 86_400)
+    assert round_() == ("not asked: shop is paused", 1)
+    desk = Desk(ledger, ledger.audit)
+    desk.resume_connection("crm", actor="cli:anna")
+    assert round_() == ("not asked: shop is paused", 1)
+    desk.resume_connection("shop", actor="cli:anna")
+    assert round_() == ("0 changes", 2)
 
 
 def test_a_schedule_that_fails_is_free_again(ledger: Ledger, engines: Make) -> None:

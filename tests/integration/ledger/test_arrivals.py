@@ -16,6 +16,7 @@ from ledger import Ledger
 from ledger import tables as t
 from ledger.arrivals import HOUR, KEPT
 from ledger.inbox import Via
+from ledger.schedules import not_asked
 from pipelines import silence
 from tests.world import SkippingClock, World
 
@@ -102,8 +103,8 @@ def test_what_is_old_is_neither_counted_nor_kept(world: World, clock: SkippingCl
     assert not world.ledger.db.rows(sa.select(t.arrival))
 
 
-def test_the_alarm_reads_the_sums(world: World, clock: SkippingClock) -> None:
-    """Three weeks of ten orders an hour, then nothing: one alarm, of the shop that fell silent."""
+def fell_silent(world: World) -> None:
+    """Three weeks of ten orders an hour, then nothing from the shop."""
     now = world.ledger.clock.now().replace(minute=0, second=0, microsecond=0)
     first = to_micros(now) // HOUR
     rows = [
@@ -113,6 +114,24 @@ def test_the_alarm_reads_the_sums(world: World, clock: SkippingClock) -> None:
     ]
     with world.ledger.db.write() as connection:
         connection.execute(sa.insert(t.arrival), rows)
+
+
+def test_a_shop_that_was_not_asked_is_not_silent(database_url: str, clock: SkippingClock) -> None:
+    """Somebody paused the connection: it is told nothing wrong when nothing comes, nor right after the pause."""
+    shops = {"shop": {"webhook_secrets": ()}, "shop2": {}}
+    with World(database_url, "http://127.0.0.1:9", clock=clock, shops=shops) as world:
+        fell_silent(world)
+        assert "silence/shop" in [one.cause for one in silence.conditions(world.context)]
+        for outcome in (not_asked("shop"), "40 changes"):
+            assert world.ledger.schedules.start_if_due("poll/shop", every=60, lease=60)
+            world.ledger.schedules.ended("poll/shop", outcome)
+            assert "silence/shop" not in [one.cause for one in silence.conditions(world.context)]
+            clock.skip(61)
+
+
+def test_the_alarm_reads_the_sums(world: World) -> None:
+    """One alarm, of the shop that fell silent."""
+    fell_silent(world)
     found = list(silence.conditions(world.context))
     assert [one.cause for one in found] == ["silence/shop"]
     assert found[0].facts["orders"] == 0

@@ -16,6 +16,7 @@ from ledger.messages import Attachment, NewMessage, digest_of
 from ledger.papers import KeptPaper
 from ledger.stockalerts import Low
 from ledger.stocktables import stock_alert
+from tests.integration.ledger.kit import plans
 
 YEAR = timedelta(days=365)
 DAY_MICROS = 86_400_000_000
@@ -147,3 +148,18 @@ def test_alerts_that_have_long_been_over_are_removed(ledger: Ledger) -> None:
     assert {one.sku for one in alerts.listed(closed=True)} == {"just over"}
     assert {one.sku for one in alerts.listed()} == {"open"}, "however old it is"
     assert alerts.uncleared("anna") == []
+
+
+def test_forgetting_letters_finds_each_job_by_its_key(ledger: Ledger) -> None:
+    """And so do a page that shows letters and a letter that goes to another address, among a million jobs and letters."""
+    assert ledger.messages.want(replace(LETTER, concern="shop/order/1"))
+    with plans(ledger, "job") as found:
+        ledger.messages.forget(timedelta(days=1))
+        [letter] = ledger.messages.about("shop/order/1")
+        assert len(ledger.messages.jobs_of([letter])) == 1
+        assert ledger.messages.readdress(letter, "anna@example.com")
+    by_key = "(flow=? AND connection=? AND kind=? AND record_id=?)"
+    assert [by_key in plan for plan in found] == [True] * 3 * ledger.db.is_sqlite, found
+    with plans(ledger, "message") as found:
+        ledger.messages.about("shop/order/1")
+    assert ["ix_message_concern" in plan for plan in found] == [True] * ledger.db.is_sqlite, found

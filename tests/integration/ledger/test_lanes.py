@@ -207,3 +207,16 @@ def test_a_lease_that_is_shorter_than_a_call_is_refused(open_ledger: Open) -> No
     with pytest.raises(LeaseLost), ledger.lanes.hold(LANE, within=1, need=10):
         pass
     assert isinstance(ledger.lanes, Lanes)
+
+
+def test_a_turn_begins_anew_unless_another_process_has_the_lane(ledger: Ledger, open_ledger: Open) -> None:
+    others = open_ledger().lanes
+    with ledger.lanes.hold(LANE, within=1, need=1):
+        later(ledger, ledger.lanes.lease - 1)
+        assert ledger.lanes.renew(LANE) > time.monotonic()
+        later(ledger, 2)
+        with pytest.raises(RetryLater), others.hold(LANE, within=0, need=1):
+            pass
+        later(ledger, ledger.lanes.lease)
+        with others.hold(LANE, within=1, need=1), pytest.raises(RetryLater):
+            ledger.lanes.renew(LANE)

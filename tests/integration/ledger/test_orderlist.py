@@ -17,6 +17,7 @@ from ledger.orderstates import OrderState
 from ledger.watches import Watched
 from mapping.canonical import OrderStatus
 from pipelines import life
+from tests.integration.ledger.kit import plans
 from tests.integration.ledger.test_orderstates import PLACED, STATE
 
 ALL = Wanted("all")
@@ -123,13 +124,21 @@ def test_it_is_told_with_its_bills_and_its_promise(ledger: Ledger) -> None:
     )
 
 
-@pytest.mark.parametrize(("wanted", "index"), [(Wanted(), "ix_order_state_current"), (ALL, "ix_order_state_placed")])
+INDEXES = (
+    (Wanted(), "ix_order_state_current"),
+    (Wanted("unpaid"), "ix_order_state_unpaid"),
+    (ALL, "ix_order_state_placed"),
+)
+
+
+@pytest.mark.parametrize(("wanted", "index"), INDEXES)
 def test_a_page_walks_the_index_of_the_newest(ledger: Ledger, wanted: Wanted, index: str) -> None:
     """Among a million old orders those are read that are shown, and none is sorted."""
     for number in range(30):
-        placed(ledger, number, open=number > 25)
+        placed(ledger, number, open=number > 25, payment="unpaid" if number > 25 else "paid")
     dialect = ledger.db.engine.dialect
-    compiled = query_of(wanted, "99/orders/shop/order/7", 51).compile(dialect=dialect)
+    options = {"render_postcompile": True}
+    compiled = query_of(wanted, "99/orders/shop/order/7", 51).compile(dialect=dialect, compile_kwargs=options)
     given: Any = [compiled.params[name] for name in compiled.positiontup] if compiled.positiontup else compiled.params
     explain = "EXPLAIN QUERY PLAN" if ledger.db.is_sqlite else "EXPLAIN"
     with closing(ledger.db.engine.raw_connection()) as raw:
@@ -144,3 +153,19 @@ def test_a_page_walks_the_index_of_the_newest(ledger: Ledger, wanted: Wanted, in
     assert index in plan, plan
     assert "B-TREE" not in plan, plan
     assert "Sort" not in plan, plan
+
+
+def test_the_bills_of_a_page_are_found_by_their_orders(ledger: Ledger) -> None:
+    """However many invoices there are; another flow's of the same order is not shown with it."""
+    made, other = placed(ledger, 1), placed(ledger, 2, flow="other")
+    bill = InvoiceState(made.flow, made.order_key, "crm", "7x1", "ours", number="INV1", state="open")
+    for kept in (
+        bill,
+        replace(bill, order_key=other.order_key, remote_id="7x2", number="NOT SHOWN"),
+        replace(bill, flow="other", order_key=other.order_key, remote_id="7x3", number="INV3"),
+    ):
+        ledger.invoices.keep(kept)
+    with plans(ledger, "invoice_state") as found:
+        listed = OrderLists(ledger.db).part(ALL).orders
+    assert [[one.number for one in order.bills] for order in listed] == [["INV3"], ["INV1"]]
+    assert ["ix_invoice_state_order" in plan for plan in found] == [True] * ledger.db.is_sqlite, found

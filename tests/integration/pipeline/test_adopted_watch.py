@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from core.promisesettings import PromiseSettings
+from ledger.crmnews import Said
 from ledger.watches import Watched
+from mapping.adoption import grade
 from pipelines import review, watch
 from tests.integration.pipeline.test_adopt import FLOW, Company, company
 from tests.scenario import SHOP
@@ -111,6 +113,45 @@ def test_the_store_moves_it_on(firm: Company) -> None:
     firm.world.carry(made)
     found = stands(firm)
     assert found is None or found.level == "kept"
+
+
+def test_the_crm_moves_it_on_though_it_never_had_a_job(firm: Company) -> None:
+    remote = pair(firm, promised=soon(firm, 10))
+    firm.adopt()
+    ledger = firm.world.ledger
+    firm.world.clock.skip(12 * 86_400)  # type: ignore[union-attr]
+    watch.look(firm.world.context)
+    assert [job.key for job in ledger.jobs.list() if "/order/" in job.key] == []
+    assert ledger.crm_news.orders_say("crm", [Said(remote, "Delivered", ledger.clock.now())]) == 1
+    firm.world.drain()
+    found, state = stands(firm), ledger.orders.get(FLOW, f"{SHOP}/order/1")
+    assert found is not None
+    assert state is not None
+    assert (found.level, state.open) == ("kept", False), "else it were late for ever, and its goods would be waited for"
+
+
+def test_what_was_seen_after_the_listing_stands(firm: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides take a while to list; meanwhile somebody ships an order that was listed before, and the CRM's poll sees it."""
+    remote = pair(firm, promised=soon(firm, 10))
+    firm.adopt()
+    ledger = firm.world.ledger
+
+    def meanwhile(*known: Any) -> Any:
+        firm.world.clock.skip(60)  # type: ignore[union-attr]
+        ledger.crm_news.orders_say("crm", [Said(remote, "Delivered", ledger.clock.now())])
+        firm.world.clock.skip(60)  # type: ignore[union-attr]
+        return grade(*known)
+
+    monkeypatch.setattr("pipelines.adopt.grade", meanwhile)
+    firm.adopt()
+    state = ledger.orders.get(FLOW, f"{SHOP}/order/1")
+    assert state is not None
+    assert (state.crm_status, state.open) == ("Delivered", False)
+    monkeypatch.setattr("pipelines.adopt.grade", grade)
+    firm.adopt()
+    state = ledger.orders.get(FLOW, f"{SHOP}/order/1")
+    assert state is not None
+    assert state.crm_status == "Approved", "a listing that began later is believed"
 
 
 def test_a_decision_that_is_taken_back_ends_it(firm: Company) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from core.promisesettings import PromiseSettings
+from ledger.erppromises import ErpPromises
 from ledger.watches import Watched
 from pipelines import erppolling, schedules, watch
 from tests import orders
@@ -90,6 +91,25 @@ def test_it_may_be_told_before_the_order_comes(sold: Sold) -> None:
     assert "no order of this flow is called 1 yet" in reason
     sold.carry()
     assert sold.told() == ("erp", "2026-11-23")
+
+
+def test_the_order_and_its_promise_come_at_the_same_moment(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order has looked for a promise and found none; before it writes down that nothing is promised, one is told."""
+    sold = Sold(make, rule=[])
+    sold.carry()
+    day, left = ErpPromises.day, [MONDAY]
+
+    def looks(*known: Any) -> date | None:
+        found = day(*known)
+        if left:
+            sold.promise(left.pop())
+        return found
+
+    monkeypatch.setattr(ErpPromises, "day", looks)
+    state = sold.world.ledger.orders.get(FLOW, "shop/order/1")
+    assert state is not None
+    watch.keep(sold.world.context, sold.world.context.flows[FLOW], state)
+    assert (left, sold.told()) == ([], ("erp", "2026-11-23"))
 
 
 def test_a_changed_promise_moves_the_watch(sold: Sold) -> None:

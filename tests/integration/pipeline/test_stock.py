@@ -256,6 +256,21 @@ def test_a_row_that_says_it_is_gone(shop: Shop) -> None:
     assert (shop.poll(), shop.low, shop.ledger.stock.counts("erp")) == (1, [], {"main": 1})
 
 
+def test_names_with_slashes_are_not_taken_for_others(shop: Shop) -> None:
+    """Of warehouses and of articles, in levels that cannot be read and in those that are gone."""
+    for warehouse, sku in (("a/b", "C"), ("a", "D/E"), ("a/b", "F"), ("a", "G/H"), ("main", "I")):
+        shop.shelves.put(sku, "6", warehouse=warehouse)
+    shop.poll()
+    for item in (("a/b", "C"), ("a", "D/E")):
+        del shop.shelves.levels[item]
+    shop.shelves.bad = [BadLevel("a/b/C", "Bad."), BadLevel("a/D/E", "Bad."), BadLevel("line 7", "Bad.")]
+    shop.poll(60)
+    assert [one.sku for one in shop.ledger.stock.search("erp")] == ["C", "D/E", "F", "G/H", "I"]
+    shop.shelves.gone = ["a/b/F", "a/G/H"]
+    assert shop.poll() == 2
+    assert [one.sku for one in shop.ledger.stock.search("erp")] == ["C", "D/E", "I"]
+
+
 def test_thresholds_and_settings_that_change_are_compared_with_every_level(shop: Shop) -> None:
     shop.shelves.put("A", "6")
     shop.shelves.put("B", "6", warehouse="north")

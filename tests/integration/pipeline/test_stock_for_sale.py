@@ -19,6 +19,7 @@ from ledger.goods import Taken
 from ledger.orderstates import StateLine
 from pipelines import stockpublishing, stocks
 from pipelines.context import Context
+from pipelines.stockdesk import StockDesk
 from pipelines.stockpublishing import Publisher
 from tests.integration.ledger import kit
 from tests.integration.ledger.test_stock import state
@@ -156,6 +157,51 @@ def test_goods_that_the_crm_gave_already_are_needed_no_more(trade: Trade) -> Non
     trade.ledger.goods.done(movement)
     trade.has(A="7")
     assert (trade.go(), trade.counter.quantity("A")) == (0, 6), "7 are there, and 1 of 4 is still to go"
+
+
+def test_goods_on_their_way_are_the_crms_until_it_gives_them(trade: Trade) -> None:
+    """`completed` in the shop says that they have left, and the CRM takes them off when they are delivered."""
+    trade.has(A="10")
+    trade.context.crms = {"erp": object()}  # type: ignore[dict-item]
+    trade.order("1", "4", target="erp")
+    trade.order("2", "1", target="crm")
+    assert (trade.go(), trade.counter.quantity("A")) == (1, 5)
+    trade.order("1", "4", target="erp", shipped_at=trade.clock.at)
+    assert (trade.go(), trade.counter.quantity("A")) == (0, 5), "they are on its stock yet"
+    trade.order("2", "1", target="crm", shipped_at=trade.clock.at)
+    assert (trade.go(), trade.counter.quantity("A")) == (1, 6), "this one never was on its stock"
+    taken = Taken("orders", "shop/order/1", "14x1", "erp", "A", Decimal(0), wanted=Decimal(4))
+    trade.ledger.goods.done(trade.ledger.goods.intend(taken, hold=0))
+    trade.has(A="6")
+    assert (trade.go(), trade.counter.quantity("A")) == (0, 6)
+
+
+def test_an_order_that_is_not_paid_is_taken_off_once(trade: Trade) -> None:
+    """The shop takes goods off when an order is paid or put on hold; of another store's order it knows nothing."""
+    trade.has(A="10")
+    trade.go()
+    trade.order("1", "3", status="pending", payment="unpaid")
+    assert (trade.go(), trade.counter.quantity("A")) == (0, 10)
+    trade.counter.rows[0]["stock_quantity"] = 7
+    trade.order("1", "3", status="confirmed")
+    assert (trade.go(), trade.counter.quantity("A"), trade.told("A").quantity) == (0, 7, 7)
+    other = replace(state("second/order/1", status="pending"), lines=(StateLine("A", "Lamp", Decimal(2), Decimal(9)),))
+    trade.ledger.orders.keep(other)
+    assert (trade.go(), trade.counter.quantity("A")) == (1, 5)
+
+
+def test_what_was_refused_is_tried_again_when_somebody_asks(trade: Trade) -> None:
+    trade.has(A="4", B="4")
+    trade.counter.rows[1]["manage_stock"] = False
+    trade.counter.refuses = {"A"}
+    assert trade.go() == 0
+    trade.counter.refuses = set()
+    trade.counter.rows[1]["manage_stock"] = True
+    assert trade.go() == 0, "once a day by itself"
+    desk = StockDesk(trade.context)
+    assert sorted(one.sku for _, one in desk.differences("goods")) == ["A", "B"]
+    assert desk.publish("goods") == {"shop": 2}
+    assert (trade.counter.quantity("A"), trade.counter.quantity("B")) == (4, 4)
 
 
 def test_what_is_gone_from_the_source_is_sold_no_more(trade: Trade) -> None:

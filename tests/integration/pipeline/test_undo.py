@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from connectors.roles import Stamp
 from core.errors import ConfigurationProblem, NotLive, RetryLater
 from core.settings import StockSettings
+from ledger import tables as t
 from ledger.amendments import Asked
 from ledger.amendmenttables import disagreement
 from ledger.runs import Item, RunView
@@ -416,5 +417,29 @@ def test_a_movement_whose_answer_was_lost_is_read_back(gone: tuple[World, WooSho
         take_back(world, run)
     assert isinstance(world.clock, SkippingClock)
     world.clock.skip(300)
+    take_back(world, run)
+    assert (on_hand(world), world.counts("SalesOrder")) == ((1200, 400), (0,))
+
+
+def test_goods_wait_where_another_process_has_the_lane_meanwhile(
+    gone: tuple[World, WooShop, RunView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order with many articles takes longer than a turn: then somebody else may be moving the same stock."""
+    world, _, run = gone
+    deleted, lane = world.crm.delete, "crm/write"
+
+    def slow(*given: Any) -> None:
+        deleted(*given)
+        with world.ledger.db.write() as connection:
+            others = sa.update(t.lane).where(t.lane.c.name == lane).values(holder="another process")
+            assert connection.execute(others).rowcount == 1
+
+    monkeypatch.setattr(world.crm, "delete", slow)
+    with pytest.raises(RetryLater):
+        take_back(world, run)
+    assert on_hand(world) == (1196, 398)
+    monkeypatch.undo()
+    with world.ledger.db.write() as connection:
+        connection.execute(sa.update(t.lane).values(holder="", lease_until=0))
     take_back(world, run)
     assert (on_hand(world), world.counts("SalesOrder")) == ((1200, 400), (0,))

@@ -11,12 +11,13 @@ from fastapi.testclient import TestClient
 
 from core.rights import Role
 from ledger import tables as t
-from ledger.schedules import KEPT
+from ledger.schedules import KEPT, not_asked
 from pipelines import conditions, schedules
 from pipelines.desk import RESTING
 from pipelines.gauges import LedgerMetrics
 from tests.desk import HOSTILE, logged_in
 from tests.world import SkippingClock, World
+from web.dashboard.tiles import tiles
 
 ORIGIN = "http://127.0.0.1"
 POLL = "poll/shop"
@@ -94,6 +95,26 @@ def test_a_pause_ends_by_itself(world: World, clock: SkippingClock) -> None:
     assert not world.ledger.schedules.start_if_due(POLL, every=300, lease=60)
     clock.skip(2)
     assert world.ledger.schedules.start_if_due(POLL, every=300, lease=60)
+
+
+def test_a_round_that_left_a_paused_connection_alone_is_no_sign_of_life(world: World, clock: SkippingClock) -> None:
+    world.ledger.states.heard("shop")
+    heard = {tile.name: tile.last_success for tile in tiles(world.context, clock.now())}["shop"]
+    assert heard is not None
+    clock.skip(900)
+    once(world, not_asked("shop"))
+    assert {tile.name: tile.last_success for tile in tiles(world.context, clock.now())}["shop"] == heard
+
+
+def test_nothing_that_asks_a_connection_begins_while_it_is_paused(world: World) -> None:
+    asks = {one.name: one.asks for one in schedules.of(world.context)}
+    assert {name for name, those in asks.items() if "shop" in those} == {
+        "poll/shop",
+        "compare/shop-orders",
+        "gaps/shop",
+        "webhooks/shop",
+    }
+    assert asks["compare/shop-orders"] == {"shop", "crm"}
 
 
 def test_only_the_newest_rounds_of_each_are_kept(world: World, clock: SkippingClock) -> None:

@@ -407,12 +407,16 @@ def test_what_stores_would_be_told_at_the_command_line(
     at = ledger.clock.now()
     ledger.stock.offers.put("erp", "second", [Told("LAMP-1").kept(1, at), Told("LAMP-2").kept(58, at)])
     ledger.stock.offers.put("erp", "second", [Told("SHADE/9").failed("refused", "No.", 5, at)])
-    assert typed("stock", "publish", "--dry-run", "--store", "second") == "Every store was told what may be sold.\n"
     assert "second has 2, refuses 1." in typed("stock", "list")
+    [again] = json.loads(typed("stock", "publish", "--dry-run", "--store", "second", "--json"))
+    assert again["sku"] == "SHADE/9", "whoever asks may have mended it there"
+    ledger.stock.offers.put("erp", "second", [Told("SHADE/9").kept(again["wanted"], at)])
+    assert typed("stock", "publish", "--dry-run", "--store", "second") == "Every store was told what may be sold.\n"
     assert json.loads(typed("stock", "list", "--json"))["levels"][0]["stores"]["second"]["quantity"] == 1
     typed("stock", "publish", "--dry-run", "--store", "shop", code=2)
     monkeypatch.setenv("OW_CARE_SECRET", "set, and nothing is asked")
     assert typed("stock", "publish") == "second was told 0 quantities.\n"
+    assert json.loads(typed("stock", "publish", "--json")) == [{"store": "second", "quantities": 0}]
     ledger.states.pause("second", 9_999)
     typed("stock", "publish", code=2)
 

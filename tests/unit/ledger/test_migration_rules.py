@@ -100,9 +100,11 @@ def _index(op: ops.CreateIndexOp, added: set[tuple[str, str]]) -> list[str]:
     found = []
     if op.unique:
         found.append("it may refuse what they write")
-    # An index whose condition is about a column that is new here has no entries yet: one quick look at the table.
+    # An index whose condition is about a column that is new here has no entries yet: one quick look at the table. Where it asks
+    # for those that are NULL, it has every row there is.
     condition = str(op.kw.get("postgresql_where", ""))
-    if not any(table == op.table_name and name in condition.split() for table, name in added):
+    empty = any(table == op.table_name and name in condition.split() for table, name in added)
+    if not empty or "IS NULL" in condition.upper():
         found.append("it locks the table as long as it is built")
     return found
 
@@ -149,6 +151,7 @@ def script(body: str) -> ModuleType:
         "op.add_column('job', sa.Column('x', sa.Integer(), sa.ForeignKey('job.id')))",
         "op.create_index('ix_job_x', 'job', ['x'])",
         "op.create_index('ix_job_x', 'job', ['x'], unique=True, postgresql_concurrently=True)",
+        "op.add_column('job', sa.Column('x', sa.Integer()))\nop.create_index('ix_job_x', 'job', ['y'], postgresql_where=sa.text('x IS NULL'))",
         "op.add_column('job', sa.Column('x', sa.Integer()))\nop.create_index('ix_job_x', 'job', ['x'], postgresql_concurrently=True)",
         "op.drop_index('ix_job_due', 'job', if_exists=True)\nop.create_index('ix_job_x', 'job', ['x'], postgresql_concurrently=True)",
         "op.create_unique_constraint('uq_job_x', 'job', ['x'])",
