@@ -125,8 +125,10 @@ def threshold(
             wanted = Threshold(scope, subject, warehouse, owner, quantity(minimum), quantity(target))
         except ValueError as error:
             raise ConfigurationProblem(str(error)) from None
-        changed = desk.set(stock, wanted, by=actor())
+        changed, unheard = desk.set(stock, wanted, by=actor()), desk.unheard(stock, wanted)
     say("It is set, and compared with the next reading." if changed else "It is so already.")
+    if unheard:
+        say("No level of it is known yet. What to do: look whether it is spelled as in the source.", err=True)
 
 
 @stock_app.command("export")

@@ -218,6 +218,15 @@ class StockDesk:
             self._look(stock)
         return changed
 
+    def unheard(self, name: str, threshold: Threshold) -> bool:
+        """Whether no level is known of the article or the warehouse that it is of: perhaps it is misspelled."""
+        source, warehouse = self.chosen(name).source, threshold.warehouse.strip()
+        stock = self.context.ledger.stock
+        if threshold.scope == "product":
+            levels = stock.of(source, [threshold.subject.strip()])
+            return not any(warehouse in ("", level.warehouse) for level in levels)
+        return bool(warehouse) and warehouse not in stock.counts(source)
+
     def remove(self, name: str, scope: str, subject: str, warehouse: str = "", *, by: str) -> None:
         """Forget one threshold. Raises Unknown."""
         stock = self.chosen(name)

@@ -103,8 +103,11 @@ def stock(
 def set_threshold(request: Request, person: Handling, given: Annotated[Given, Form()]) -> Response:
     """Set one."""
     of = given.of
-    changed = desk(request).set(of, given.threshold(), by=person.actor)
+    wanted = given.threshold()
+    changed = desk(request).set(of, wanted, by=person.actor)
     said = _(request, "Set; it is compared with the next reading.") if changed else _(request, "It is so already.")
+    if desk(request).unheard(of, wanted):
+        said += " " + _(request, "No level of it is known yet: look whether it is spelled as in the source.")
     return back(request, _here(of), said)
 
 

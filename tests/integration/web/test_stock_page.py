@@ -273,6 +273,29 @@ def test_thresholds_by_hand(world: World) -> None:
     assert browser(world, Role.VIEWER).post("/stock/thresholds", data=given).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("scope", "subject", "warehouse", "unheard"),
+    [
+        *(
+            ("product", sku, where, not known)
+            for sku, where, known in (("A", "", 1), ("A", "main", 1), ("A", "x", 0), ("B", "", 0))
+        ),
+        *(("warehouse", "", where, where != "main") for where in ("main", "mian")),
+        *(("group", "lamps", where, where == "mian") for where in ("", "main", "mian")),
+    ],
+)
+def test_a_threshold_of_what_nobody_told_of_is_set_and_doubted(
+    world: World, scope: str, subject: str, warehouse: str, unheard: bool
+) -> None:
+    world.ledger.stock.keep("erp", [Level("main", "A", "", "", Decimal(8), None, None, None, AT)])
+    client = browser(world)
+    given = {"of": "goods", "scope": scope, "subject": subject, "warehouse": warehouse, "minimum": "1"}
+    assert client.post("/stock/thresholds", data=given).status_code == 303
+    text = client.get("/stock").text
+    assert "Set; it is compared" in text
+    assert ("No level of it is known yet" in text) == unheard
+
+
 def test_thresholds_as_a_sheet(world: World) -> None:
     client = browser(world)
     sheet = client.get("/stock/thresholds.csv", params={"of": "goods"}).text
