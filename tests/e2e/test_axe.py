@@ -32,7 +32,7 @@ Theme = Literal["light", "dark"]
 WAYS: Final[tuple[tuple[Theme, int, bool], ...]] = (
     ("light", 1280, True), ("dark", 1280, False), ("light", 320, False), ("dark", 320, True),
 )  # fmt: skip
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_every_page(browser: Browser, saturday: Served) -> None:
     cookies = logged_in(saturday.world, Role.ADMIN, "Olga")
     context.add_cookies([{"name": name, "value": value, "url": saturday.url} for name, value in cookies.items()])
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     bad = {}
     for address in pages:
         page.goto(saturday.url + address)

@@ -24,7 +24,7 @@ PAGES: Final = (
     "/", "/connections", "/connections/crm", "/connections/shop", "/schedules", "/alerts", "/orders", "/deliveries", "/stock", "/flows", "/flows/shop-orders/paused",
     "/flows/shop2-orders/live", "/not-there",
 )  # fmt: skip
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def opened(
     context.add_cookies(
         [{"name": name, "value": value, "url": desk.url} for name, value in logged_in(desk.world, role).items()]
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     return context
 
 

@@ -24,7 +24,7 @@ INKED: Final = """(canvas) => {
     for (let at = 0; at < pixels.length; at += 4) { if (pixels[at + 3]) { seen.add(pixels.slice(at, at + 3).join(',')); } }
     return Array.from(seen);
 }"""
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

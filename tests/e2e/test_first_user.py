@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "test-artefacts"
 STARTS_WITHIN = 40.0
 PASSWORD = "tinker lamp orchid frost"
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 CONFIG = """\
 [ledger]
 url = "sqlite:///{folder}/orderwire.db"

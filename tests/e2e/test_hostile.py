@@ -16,7 +16,7 @@ from tests.people import logged_in as asking
 from tests.walk import Walk, furnish
 from tests.world import SkippingClock, World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 COUNT = 2 * len(hostile.KINDS) * len(hostile.WAYS)
 
 
@@ -53,7 +53,7 @@ class Watched:
     def __init__(self, context: BrowserContext, own: str) -> None:
         self.own = urlsplit(own).netloc
         self.page = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)
         self.said: list[str] = []
         # The browser's own word on what a policy stopped.
         context.add_init_script(

@@ -20,7 +20,7 @@ from tests.orders import order
 from tests.world import SkippingClock, World, wait_for
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 expect.set_options(timeout=15_000)  # a page refreshes every five seconds
 
 
@@ -64,7 +64,7 @@ def desk(browser: Browser, tmp_path: Path) -> Iterator[Desk]:
         (name, value), *_ = logged_in(world, Role.ADMIN, "Olga").items()
         context.add_cookies([{"name": name, "value": value, "url": served}])
         page, said = context.new_page(), list[str]()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         yield Desk(world, served, page, said)

@@ -19,7 +19,7 @@ from tests.orders import order
 from tests.world import SkippingClock, World, wait_for
 
 PASSWORD: Final = "tinker lamp orchid frost"
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 expect.set_options(timeout=15_000)  # a page refreshes every five seconds, and a password takes its time
 
 
@@ -90,7 +90,7 @@ def hands(browser: Browser, tmp_path: Path) -> Iterator[Hands]:
             locale="en-GB", timezone_id="Europe/Rome", viewport={"width": 1000, "height": 600}
         )
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         yield Hands(world, served, page)
         context.close()
 

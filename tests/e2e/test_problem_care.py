@@ -23,7 +23,7 @@ from tests.world import SkippingClock, World
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
 SHOTS: Final[tuple[tuple[Literal["light", "dark"], int], ...]] = (("light", 1280), ("dark", 1280), ("light", 320))
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 expect.set_options(timeout=15_000)  # a page refreshes every five seconds
 
 
@@ -73,7 +73,7 @@ def desk(browser: Browser, tmp_path: Path) -> Iterator[Desk]:
         (name, value), *_ = logged_in(world, Role.OPERATOR, "Olga").items()
         context.add_cookies([{"name": name, "value": value, "url": served}])
         page, said = context.new_page(), list[str]()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         yield Desk(world, clock, page, served, said)

@@ -76,7 +76,7 @@ def shop(browser: Browser) -> Iterator[Page]:
     """The customer's browser; the other one is that of somebody in the company."""
     context = browser.new_context()
     made = context.new_page()
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(60_000)
     yield made
     context.close()
 

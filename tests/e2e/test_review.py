@@ -24,7 +24,7 @@ from tests.orders import order, person
 from tests.shops import shop
 from tests.world import SkippingClock, World, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 NARROW: Final = {"width": 320, "height": 700}
 WIDE: Final = {"width": 1200, "height": 800}
 
@@ -48,7 +48,7 @@ def desk(browser: Browser, tmp_path: Path, face: tuple[WooShop, str]) -> Iterato
         (name, value), *_ = logged_in(world, Role.ADMIN, "Olga").items()
         context.add_cookies([{"name": name, "value": value, "url": served}])
         page, said = context.new_page(), list[str]()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         yield Desk(world, served, page, said)

@@ -234,7 +234,8 @@ class Bill:
 @dataclass(frozen=True)
 class World:
     """What has come to be of an order. `carried`: the state that the CRM shows; `void`: by which policy it was called off;
-    `beyond`: more had gone back before that than the invoice was over.
+    `beyond`: more had gone back before that than the invoice was over; `apart`: how much more the bills come to, as a worker
+    ended after it had written the order and before all of its credit notes.
     """
 
     carried: Version | None = None
@@ -243,6 +244,7 @@ class World:
     void: str = ""
     held: bool = False
     beyond: Fraction = ZERO
+    apart: Fraction = ZERO
 
 
 NOTHING: Final = World()
@@ -251,6 +253,30 @@ NOTHING: Final = World()
 def seen(policy: Policy, worlds: Iterable[World], version: Version) -> set[World]:
     """All that may be after a job has carried this state to its end."""
     return {after for world in worlds for after in _one(policy, world, version)}
+
+
+def halfway(policy: Policy, worlds: Iterable[World], version: Version) -> set[World]:
+    """All that may be where a worker has ended on its way through this state: the order is written, and not yet the invoice, or
+    not all that refunds since the state before it (new ones, deleted ones) do to the invoice.
+    """
+    found = seen(replace(policy, invoices="never"), worlds, version)
+    for world in worlds:
+        for after in _one(policy, world, version):
+            if after.bill is not None and after.carried == version and not after.void and not after.held:
+                found |= {replace(after, apart=apart) for apart in _undone(world, after.bill, version)}
+    return found
+
+
+def _undone(before: World, bill: Bill, version: Version) -> set[Fraction]:
+    """What the bills may be apart by: the sum of any of the changes."""
+    old = {refund.id: refund.amount for refund in before.carried.refunds} if before.carried is not None else {}
+    new = {refund.id: refund.amount for refund in version.refunds}
+    changes = [new[id] for id in new.keys() - old.keys() - bill.counted]
+    changes += [-old[id] for id in old.keys() - new.keys() - bill.counted]
+    sums = {ZERO, before.apart}
+    for change in changes:
+        sums |= {one + change for one in sums}
+    return sums
 
 
 def _one(policy: Policy, world: World, version: Version) -> Iterable[World]:
@@ -270,7 +296,8 @@ def _called_off(policy: Policy, world: World, version: Version) -> list[World]:
     words |= {policy.shipped} if world.shipped else set()
     if "hold" in words:
         return [replace(world, held=True)]
-    after = replace(world, carried=version, beyond=ZERO, void="credit" if "credit" in words else "cancel", held=False)
+    void = "credit" if "credit" in words else "cancel"
+    after = replace(world, carried=version, beyond=ZERO, apart=ZERO, void=void, held=False)
     if after.bill is None or policy.refunds_invoice == "leave":
         return [after]
     # Amended upwards after its invoice, an order can have more given back than was ever invoiced. Nothing is left to take
@@ -337,7 +364,7 @@ def _net(policy: Policy, world: World) -> Fraction:
     assert world.carried is not None
     if world.void:
         return world.beyond
-    return world.bill.total if policy.refunds_invoice == "leave" else _rest(world.bill, world.carried)
+    return world.bill.total if policy.refunds_invoice == "leave" else _rest(world.bill, world.carried) + world.apart
 
 
 def _rest(bill: Bill, order: Version) -> Fraction:

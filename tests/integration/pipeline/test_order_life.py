@@ -38,14 +38,15 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
 
 
 def _steps(*words: str) -> list[Step]:
-    """`pay`, `pay!` (jobs do not run after it), `pay?` (its delivery is lost)."""
+    """`pay`, `pay!` (jobs do not run after it), `pay?` (its delivery is lost), `pay~` (the answer to the first write is)."""
+    works = {"!": "none", "~": "lost_answer"}
     return [
         Step(
-            word.rstrip("!?"),
+            word.rstrip("!?~"),
             which=1,
             much=3,
             delivery="lost" if word.endswith("?") else "once",
-            work="none" if word.endswith("!") else "run",
+            work=works.get(word[-1], "run"),
             wait=2,
         )
         for word in words
@@ -72,6 +73,8 @@ def _steps(*words: str) -> list[Step]:
         (Policy("on_order", invoiced="credit"), ("quantity", "amount", "cancel", "restore", "delete refund silently")),
         (Policy("on_order"), ("quantity", "line", "cancel", "restore", "complete")),
         (Policy("on_order"), ("quantity", "all", "delete refund")),
+        (Policy("on_order", shipped="cancel"), ("pay", "line~", "cancel!")),
+        (Policy("on_order", shipped="cancel"), ("pay", "line", "delete refund~", "cancel!")),
         (Policy("on_order"), ("quantity", "all", "delete refund!", "cancel!")),
         (Policy("on_paid", "note"), ("quantity", "line!", "carriage!", "pay", "line without tax")),
         (Policy("on_paid", refunds_invoice="leave"), ("pay!", "line!", "pay?", "carriage", "cancel")),
