@@ -307,13 +307,13 @@ def _called_off(policy: Policy, world: World, version: Version) -> list[World]:
 
 
 def _due(policy: Policy, version: Version) -> bool:
-    """An order of which nothing is left to be paid gets no invoice."""
+    """An order of which nothing is left to be paid gets no invoice; money that has all gone back pays for none."""
     return (
         version.status != "refunded"
         and {
             "never": False,
             "on_order": True,
-            "on_paid": version.paid,
+            "on_paid": version.paid and version.left > 0,
             "on_delivered": version.status == "completed",
         }[policy.invoices]
     )

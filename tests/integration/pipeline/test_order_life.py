@@ -74,6 +74,7 @@ def _steps(*words: str) -> list[Step]:
         (Policy("on_order"), ("quantity", "line", "cancel", "restore", "complete")),
         (Policy("on_order"), ("quantity", "all", "delete refund")),
         (Policy("on_order", shipped="cancel"), ("pay", "line~", "cancel!")),
+        (Policy("on_paid"), ("pay!", "cancel!", "all!", "restore")),
         (Policy("on_order", shipped="cancel"), ("pay", "line", "delete refund~", "cancel!")),
         (Policy("on_order"), ("quantity", "all", "delete refund!", "cancel!")),
         (Policy("on_paid", "note"), ("quantity", "line!", "carriage!", "pay", "line without tax")),
