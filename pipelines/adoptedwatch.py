@@ -30,7 +30,7 @@ def begin(context: Context, flow: FlowSettings, order: SalesOrder, there: There)
     if known is not None and seen is not None and there.seen_at is not None and seen > there.seen_at:
         there = replace(there, word=known.crm_status, seen_at=seen)  # the CRM's poll came after the listing
     state = life.state_of(flow, order, there)
-    ledger.orders.keep(state)
+    ledger.orders.keep(state, over=known)
     if known is not None and known.crm_status != there.word:
         ledger.orders.crm_says(flow.name, key, there.word, seen_at=there.seen_at)
     # Not watched yet: it was adopted just now, or a crash came between the two.
@@ -45,7 +45,7 @@ def follow(context: Context, flow: FlowSettings, order: SalesOrder) -> None:
         return
     there = There(known.remote_id, known.account, known.owner, known.crm_status, known.crm_seen_at)
     state = life.state_of(flow, order, there)
-    context.ledger.orders.keep(state)
+    context.ledger.orders.keep(state, over=known)
     watch.keep(context, flow, state)
 
 

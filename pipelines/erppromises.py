@@ -6,7 +6,6 @@ The order may come later: it looks for its promise by itself then.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from connectors.roles import Promising
 from core.errors import Held, Skipped
@@ -17,6 +16,7 @@ from ledger.flows import REHEARSED
 from ledger.jobs import Outcome
 from ledger.orderstates import OrderState
 from mapping.canonical import ErpSale
+from mapping.days import day_in
 from mapping.erpinvoices import named
 from pipelines import erporders, watch
 from pipelines.context import Context
@@ -60,7 +60,7 @@ def _sale(run: Run) -> ErpSale | None:
             f"{key.connection} tells no promised days. What to do: name another ERP in [flow.promise].",
             error_class="configuration",
         )
-    record = erporders.newest(run, run.context.erp(key.connection))
+    record = erporders.newest(run, erp)
     if record.deleted:
         return None
     if record.raw is None:
@@ -83,7 +83,7 @@ def _promise(sale: ErpSale, zone: str) -> ErpPromise | None:
 
 
 def _day(promised: date | datetime, zone: str) -> date:
-    return promised.astimezone(ZoneInfo(zone)).date() if isinstance(promised, datetime) else promised
+    return day_in(promised, zone) if isinstance(promised, datetime) else promised
 
 
 def _states(context: Context, flow: FlowSettings, names: list[str]) -> list[OrderState]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, cast
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -23,6 +22,7 @@ from ledger.orderstates import OrderState
 from ledger.papers import KeptPaper
 from ledger.runs import marked
 from mapping.canonical import SalesOrder
+from mapping.days import day_in
 from mapping.papers import Facts, letter_of, paper_of, pdf_of
 from mapping.papers.words import language_of
 from pipelines import life
@@ -68,7 +68,7 @@ def _issued(run: Run, order: SalesOrder, link: Link) -> datetime:
     rows = run.ledger.invoices.of_order(run.flow.name, str(order.key))
     day = next((row.issued for row in rows if row.remote_id == link.remote_id and row.issued is not None), None)
     if day is None:  # the seller's, as of every other moment on a paper
-        day = (link.created_at or order.placed_at).astimezone(ZoneInfo(run.context.seller.zone)).date()
+        day = day_in(link.created_at or order.placed_at, run.context.seller.zone)
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
