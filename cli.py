@@ -121,7 +121,7 @@ def _stop_on_signals() -> threading.Event:
 @contextmanager
 def _running(settings: Settings, *, upgrade: bool, log_level: str) -> Iterator[tuple[Context, Metrics]]:
     """Everything that a process which carries orders has, from the logs to the connections."""
-    from core import logs
+    from core import logs, memory
     from ledger import Ledger, migrate
     from pipelines import wiring
     from pipelines.metrics import Metrics
@@ -146,7 +146,9 @@ def _running(settings: Settings, *, upgrade: bool, log_level: str) -> Iterator[t
         if upgrade:
             migrate.upgrade(ledger.db)
         migrate.require_current(ledger.db)
-        yield wiring.context(settings, ledger, wired, counted=metrics.counted, observed=metrics.observed), metrics
+        context = wiring.context(settings, ledger, wired, counted=metrics.counted, observed=metrics.observed)
+        memory.settled()
+        yield context, metrics
     finally:
         ledger.close()
         wired.close()

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from benchmarks.bench_feed import HOUSE, _environment, database
+from core import memory
 from ledger import Ledger, migrate
 from ledger.messagetables import message
 from ledger.thresholds import Threshold
@@ -79,7 +80,9 @@ def opened(config: Path) -> Context:
     """What a process that reads stock has."""
     settings = wiring.load(config)
     ledger = Ledger.open(wiring.ledger_url(settings.ledger))
-    return wiring.context(settings, ledger, wiring.build(settings))
+    context = wiring.context(settings, ledger, wiring.build(settings))
+    memory.settled()
+    return context
 
 
 def seed(config: Path, levels: int) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Row
 from core.clock import from_micros, to_micros
 from ledger import stocktables as t
 from ledger.audit import Audit
-from ledger.database import Database
+from ledger.database import Database, Insert
 from ledger.statements import any_of
 from ledger.stockalerts import StockAlerts, plain
 from ledger.stockoffers import StockOffers
@@ -76,14 +76,7 @@ class Stock:
         self._known = sa.text(
             f"SELECT sku, warehouse, digest FROM stock_level WHERE connection = :connection AND {among}"  # noqa: S608
         )
-        insert = db.insert(t.stock_level)
-        told = [
-            column.name for column in t.stock_level.c if column.name not in {"id", "connection", "sku", "warehouse"}
-        ]
-        self._put = insert.on_conflict_do_update(
-            index_elements=["connection", "sku", "warehouse"], set_={name: insert.excluded[name] for name in told}
-        )
-
+        self._put = _put(db)
         counted = db.insert(t.stock_source).values(connection=sa.bindparam("b_connection"), changes=1)
         self._changed = counted.on_conflict_do_update(
             index_elements=["connection"], set_={"changes": t.stock_source.c.changes + 1}
@@ -107,7 +100,7 @@ class Stock:
                 if known.get(key) != (digest := _digest(level))
             ]
             if other:
-                one.execute(self._put, other)
+                one.execute(self._put, other if self.db.is_sqlite else {"rows": json.dumps(other, default=_bytea)})
                 one.execute(self._changed, {"b_connection": connection})
             return len(other)
 
@@ -200,6 +193,25 @@ class Stock:
         told = {name: to_micros(value) if isinstance(value, datetime) else value for name, value in values.items()}
         insert = self.db.insert(t.stock_source).values(connection=connection, **told)
         self.db.execute(insert.on_conflict_do_update(index_elements=["connection"], set_=told))
+
+
+def _put(db: Database) -> Insert:
+    """Write levels over those there are. SQLite is given one row after the other. PostgreSQL, for which that is a message each,
+    is given all as one JSON text, `rows`: keeping new levels costs our process a third of that.
+    """
+    insert, key = db.insert(t.stock_level), ("connection", "sku", "warehouse")
+    columns = [column for column in t.stock_level.c if column.name != "id"]
+    if not db.is_sqlite:
+        given = sa.func.json_to_recordset(sa.cast(sa.bindparam("rows", type_=sa.Text), sa.JSON))
+        row = given.table_valued(*(sa.column(one.name, one.type) for one in columns)).render_derived(with_types=True)
+        insert = insert.from_select(columns, sa.select(row))
+    told = {one.name: insert.excluded[one.name] for one in columns if one.name not in key}
+    return insert.on_conflict_do_update(index_elements=key, set_=told)
+
+
+def _bytea(value: bytes) -> str:
+    """Bytes as PostgreSQL writes them."""
+    return f"\\x{value.hex()}"
 
 
 def _optional(quantity: Decimal | None) -> str | None:

@@ -72,6 +72,8 @@ class Rules:
                 self._limits[limit.scope, limit.subject, limit.warehouse] = limit
         self._usual = usual
         self._wide: dict[tuple[str, str], list[Limit]] = {}
+        self._common: dict[tuple[str, str], Rule | None] = {}
+        """What holds in a group and a warehouse for the articles, most of them, of which nobody says anything else."""
         self._patterns = [(name, pattern) for name, every in (usual.groups or {}).items() for pattern in every]
 
     def turn_to(self, limits: Iterable[Limit]) -> None:
@@ -84,11 +86,18 @@ class Rules:
 
     def of(self, warehouse: str, sku: str, group: str, own: Decimal | None) -> Rule | None:
         """What holds for an item, whose source has `own` as its minimum; None: no threshold at all."""
-        group = self.group_of(sku, group)
+        place = (self.group_of(sku, group), warehouse)
         near = [self._near[name] for name in ((sku, warehouse), (sku, "")) if name in self._near] if self._near else []
-        wide = self._wide.get((group, warehouse))
+        if near or own is not None:
+            return self._rule(near, own, place)
+        if place not in self._common:
+            self._common[place] = self._rule(near, own, place)
+        return self._common[place]
+
+    def _rule(self, near: list[Limit], own: Decimal | None, place: tuple[str, str]) -> Rule | None:
+        wide = self._wide.get(place)
         if wide is None:
-            wide = self._wide[group, warehouse] = self._wider(group, warehouse)
+            wide = self._wide[place] = self._wider(*place)
         minimum, by = self._minimum(near, own, wide)
         if minimum is None:
             return None

@@ -58,6 +58,20 @@ def test_levels(ledger: Ledger) -> None:
     assert stock.search("other") == []
 
 
+def test_a_level_is_kept_as_it_was_told(ledger: Ledger) -> None:
+    """Whatever its texts hold; told again, it is the same."""
+    stamp = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
+    quantities = (Decimal("-0.000000000001"), Decimal("12345678901234.50"), Decimal(0))
+    odd = Level("Halle \\x 2", "A\"{}'%s/Ω", "1\n2\t\\u0041 😀 :rows", "null", *quantities, stamp, AT)
+    told = [odd, level("B", "1E+3")]
+    assert ledger.stock.keep("erp", told) == 2
+    assert ledger.stock.search("erp") == sorted(told, key=lambda one: one.sku)
+    assert ledger.stock.keep("erp", told) == 0, "nothing became other"
+    bare = replace(odd, available=None, minimum=None, stamp=None)
+    assert ledger.stock.keep("erp", [bare]) == 1
+    assert ledger.stock.of("erp", [odd.sku]) == [bare], "what is told no more is not kept"
+
+
 def test_what_is_noted_of_a_source(ledger: Ledger) -> None:
     ledger.stock.note("erp", tried_at=AT)
     ledger.stock.note("erp", polled_at=AT, bad=2, bad_why="It is no number.")

@@ -68,6 +68,16 @@ def test_the_nearest_threshold_counts(
     assert rules.of(warehouse, sku, group, own) == expected
 
 
+def test_what_was_asked_before_decides_nothing() -> None:
+    rules = Rules(ALL, Usual(D(7), "dora", groups={"lamps": ["LAMP-*", "*-L"]}))
+    for warehouse, sku, group, own, expected in [*RULES, *reversed(RULES)]:
+        assert rules.of(warehouse, sku, group, own) == expected
+    common = rules.of("south", "X", "lamps", None)
+    rules.turn_to([Limit("product", "X", minimum=D(1), owner="emil")])
+    assert rules.of("south", "X", "lamps", None) == Rule(D(1), "emil", D(50), "product")
+    assert rules.of("south", "Y", "lamps", None) == common == Rule(D(5), "bert", D(50), "group")
+
+
 @pytest.mark.parametrize(
     ("quantities", "safety", "needed", "free"),
     [
