@@ -23,6 +23,7 @@ from core.clock import Clock, to_micros
 from ledger.prepared import Prepared
 
 SECOND: Final = 1_000_000
+CONNECT_SECONDS: Final = 5
 CLOCK_AGE: Final = 30.0
 READINGS: Final = 5
 MEETINGS: Final = 5
@@ -82,6 +83,8 @@ class Database:
         sa_event.listen(self._reader, "connect", _prepare_reader)
 
     def _open_postgresql(self, pool_size: int) -> None:
+        # The URL's own `?connect_timeout=` stands: some networks need longer.
+        given = {} if "connect_timeout" in self.url.query else {"connect_timeout": CONNECT_SECONDS}
         self._writer = sa.create_engine(
             self.url,
             hide_parameters=True,
@@ -89,7 +92,7 @@ class Database:
             max_overflow=4,
             pool_timeout=10,
             pool_recycle=1800,
-            connect_args={"connect_timeout": 5, "options": "-c synchronous_commit=on -c lock_timeout=15s"},
+            connect_args=given | {"options": "-c synchronous_commit=on -c lock_timeout=15s"},
         )
         self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
 

@@ -208,7 +208,7 @@ class Fleet:
         broker = f'broker = "{plan.broker}"\n' if plan.broker else ""
         if plan.broker_password:
             broker += f'broker_password = "file:{self.folder}/broker_password"'
-        bare = URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
+        bare = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, url.query)
         text = CONFIGURATION.format(
             url=bare.render_as_string(),
             password=f'password = "file:{self.folder}/database_password"' if url.password else "",
