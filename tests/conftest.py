@@ -24,6 +24,11 @@ _renderer.exception_formatter = structlog.dev.plain_traceback
 
 UNDER_CI = os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
 
+# `make test` asks the few that failed once more, alone (docs/decisions/0017-what-fails-is-asked-once-more-alone.md): the first
+# run names them in the file ORDERWIRE_TEST_FAILED, unless they are many or something did not run at all.
+FEW = 5
+ALONE = bool(os.environ.get("ORDERWIRE_TEST_ALONE"))
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
@@ -116,9 +121,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     totals = os.environ.get("ORDERWIRE_TEST_TOTALS")
     if totals:
+        passed = _count(terminal, "passed")
+        counts = [passed, _count(terminal, "failed", "error"), _count(terminal, "skipped"), 0]
+        if ALONE:  # the run before has counted them as failed
+            counts = [passed, -passed, 0, passed]
         with Path(totals).open("a", encoding="utf-8") as file:
-            counts = (_count(terminal, "passed"), _count(terminal, "failed", "error"), _count(terminal, "skipped"))
-            file.write("{} {} {}\n".format(*counts))
+            file.write("{} {} {} {}\n".format(*counts))
+    failed = list(dict.fromkeys(report.nodeid for how in ("failed", "error") for report in terminal.stats.get(how, ())))
+    names = os.environ.get("ORDERWIRE_TEST_FAILED")
+    if names and 0 < len(failed) <= FEW and not (UNDER_CI and terminal.stats.get("skipped")):
+        Path(names).write_text("\n".join(failed) + "\n", encoding="utf-8")
 
 
 def _exchanges(terminal: pytest.TerminalReporter) -> None:
@@ -135,8 +147,15 @@ def _exchanges(terminal: pytest.TerminalReporter) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The number of skipped tests with each reason, last, where it is seen."""
+    """What passed only alone, then the number of skipped tests with each reason, last, where it is seen."""
     _exchanges(terminalreporter)
+    unsteady = [report.nodeid for report in terminalreporter.stats.get("passed", ())] if ALONE else []
+    if unsteady:
+        terminalreporter.section(
+            "unsteady: failed beside others, passed alone; each is a fault to be found", sep="-", yellow=True
+        )
+        for name in unsteady:
+            terminalreporter.line(f"UNSTEADY {name}")
     reasons: dict[str, int] = {}
     for report in terminalreporter.stats.get("skipped", ()):
         longrepr = report.longrepr
