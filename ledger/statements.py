@@ -30,7 +30,11 @@ def _bind(table: sa.Table, name: str) -> sa.BindParameter[Any]:
 
 
 def want_job(db: Database) -> ReturningInsert[Any]:
-    """A job is wanted: a new one, or one generation more of the one there is."""
+    """A job is wanted: a new one, or one generation more of the one there is. Built once: nine tables want jobs."""
+    return db.shared(_want_job)
+
+
+def _want_job(db: Database) -> ReturningInsert[Any]:
     # The database's own present: a due time that is a little ahead of it would miss the nudge that follows.
     return _unless_wanted(db.insert(t.job).values(due_at=db.now))
 

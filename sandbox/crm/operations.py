@@ -13,7 +13,7 @@ from sandbox.crm import answers, leads, query, values
 from sandbox.crm.errors import ServerCrash, WsError, denied
 from sandbox.crm.people import People, User
 from sandbox.crm.records import Records
-from sandbox.crm.schema import Schema
+from sandbox.crm.schema import schema
 from sandbox.crm.settings import Switches
 from sandbox.crm.store import Row, Store
 
@@ -41,13 +41,13 @@ class WebService:
     def __init__(self, *, access_key: str, custom_field: bool, switches: Switches | None = None) -> None:
         self.access_key = access_key
         self.switches = switches or Switches()
-        self.schema = Schema(custom_field=custom_field)
+        self.schema = schema(custom_field=custom_field)
         self.reset()
 
     def reset(self, *, custom_field: bool | None = None) -> None:
         """Forget all records and sessions; numbers start anew."""
         if custom_field is not None:
-            self.schema = Schema(custom_field=custom_field)
+            self.schema = schema(custom_field=custom_field)
         self.store = Store(self.schema)
         self.people = People(self.access_key)
         self.records = Records(self.store, self.people, self.switches)

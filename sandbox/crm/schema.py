@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,12 @@ class Schema:
             module = _module(json.loads(path.read_text("utf-8")), custom_field=custom_field)
             self.modules[module.name] = module
         self.by_prefix = {module.prefix: module for module in self.modules.values()}
+
+
+@cache
+def schema(*, custom_field: bool) -> Schema:
+    """Read once for all stand-ins of a process: nobody changes it."""
+    return Schema(custom_field=custom_field)
 
 
 def _module(described: dict[str, Any], *, custom_field: bool) -> Module:

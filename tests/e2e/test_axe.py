@@ -1,37 +1,26 @@
-"""axe on every page that there is, as a browser shows it: no violation of WCAG 2.2 AA, in both themes, wide and on a phone.
-
-What a page is made of does not change with the theme: all rules are asked in two of the four ways, in the other two those whose
-answer depends on colours and sizes.
-"""
+"""axe on every page that there is, as a browser shows it (tests/axe.py)."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from importlib import resources
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from core.rights import Role
 from tests import hostile
 from tests import world as worlds
+from tests.axe import look
 from tests.desk import Served, logged_in, served
 from tests.orders import order, person
 from tests.people import logged_in as asking
 from tests.walk import Walk, furnish
 from tests.world import SkippingClock, World
 
-ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "every-page"
-TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-SEEN: Final = ["color-contrast", "target-size", "link-in-text-block", "scrollable-region-focusable", "meta-viewport"]
-Theme = Literal["light", "dark"]
-WAYS: Final[tuple[tuple[Theme, int, bool], ...]] = (
-    ("light", 1280, True), ("dark", 1280, False), ("light", 320, False), ("dark", 320, True),
-)  # fmt: skip
+FOLDER: Final = "every-page"
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 
@@ -55,29 +44,7 @@ def saturday(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             yield running
 
 
-def violations(page: Page, *, everything: bool) -> list[str]:
-    wanted: dict[str, Any] = {"runOnly": TAGS if everything else {"type": "rule", "values": SEEN}}
-    found = page.evaluate("wanted => axe.run(document, wanted)", wanted)["violations"]
-    return [f"{one['id']}: {[node['html'][:160] for node in one['nodes'][:2]]}" for one in found]
-
-
-def look(page: Page, name: str) -> dict[str, list[str]]:
-    """What is wrong with the page, in each of the four ways; pictures are kept."""
-    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = {}
-    for theme, width, everything in WAYS:
-        page.emulate_media(color_scheme=theme)
-        page.set_viewport_size({"width": width, "height": 900})
-        page.screenshot(path=ARTEFACTS / f"{name}-{width}-{theme}.png", full_page=everything)
-        wrong = violations(page, everything=everything)
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if wrong or wide:
-            found[f"{theme} {width}"] = [*wrong, *([f"wider than the screen by {wide}"] if wide else [])]
-    return found
-
-
 def test_every_page(browser: Browser, saturday: Served) -> None:
-    ARTEFACTS.mkdir(parents=True, exist_ok=True)
     app = saturday.world.app(lambda: None)
     client = asking(app, Role.ADMIN, "walker")
     walk = Walk(app, client.get, most=1)
@@ -93,11 +60,11 @@ def test_every_page(browser: Browser, saturday: Served) -> None:
     for address in pages:
         page.goto(saturday.url + address)
         name = re.sub(r"[^a-z0-9]+", "-", (walk.route(address) or address).lower()).strip("-") or "home"
-        if found := look(page, name):
+        if found := look(page, FOLDER, name):
             bad[address] = found
     context.clear_cookies()
     page.goto(saturday.url + "/login")
-    if found := look(page, "login"):
+    if found := look(page, FOLDER, "login"):
         bad["/login"] = found
     context.close()
     assert not bad, json.dumps(bad, indent=1)
@@ -109,8 +76,7 @@ def test_it_would_be_noticed(browser: Browser, saturday: Served) -> None:
     page.set_content(
         "<main><h1 style='color:#aaa;background:#bbb'>grey on grey</h1><img src='data:,'><p style='width:900px'>wide</p></main>"
     )
-    ARTEFACTS.mkdir(parents=True, exist_ok=True)
-    found = json.dumps(look(page, "guard"))
+    found = json.dumps(look(page, FOLDER, "guard"))
     page.close()
     assert all(
         sign in found for sign in ("color-contrast", "image-alt", "wider than the screen", "light 1280", "dark 320")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,11 +12,11 @@ from playwright.sync_api import Browser, Page, expect
 from core.rights import Role
 from ledger import tables as t
 from ledger.pulse import HOUR
+from tests.axe import violations
 from tests.desk import Served, logged_in, served
 from tests.world import SkippingClock, World
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
-TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 INKED: Final = """(canvas) => {
     const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     const seen = new Set();
@@ -93,9 +92,7 @@ def test_charts_are_drawn_and_accessible(seen: Any, scheme: Literal["dark", "lig
         assert box is not None
         assert box["width"] > 100
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = page.evaluate("tags => axe.run(document, {runOnly: tags})", TAGS)
-    assert [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found["violations"]] == []
+    assert violations(page) == []
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=ARTEFACTS / f"figures-{width}-{scheme}.png", full_page=True)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from core.rights import Role
 from sandbox.serve import running
 from tests import world as worlds
+from tests.axe import violations
 from tests.desk import hostile_orders, logged_in
 from tests.orders import order
 from tests.world import SkippingClock, World, wait_for
@@ -22,13 +22,6 @@ from tests.world import SkippingClock, World, wait_for
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 expect.set_options(timeout=15_000)  # a page refreshes every five seconds
-
-
-def violations(page: Page) -> list[str]:
-    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)["violations"]
-    return [f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}" for one in found]
 
 
 @dataclass

@@ -8,8 +8,9 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import expect
 
+from tests.axe import violations
 from tests.desk import hostile_orders
-from tests.e2e.test_jobs import Desk, deliver, desk, state, violations
+from tests.e2e.test_jobs import Desk, deliver, desk, state
 from tests.orders import order
 from tests.world import wait_for
 

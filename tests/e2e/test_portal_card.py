@@ -6,15 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import escape
-from importlib import resources
-from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
 from core.clock import Clock
 from core.settings import PortalSettings
@@ -24,12 +22,11 @@ from pipelines.context import Context
 from pipelines.metrics import Metrics
 from sandbox.serve import running
 from tests import hostile
+from tests.axe import look
 from tests.portal import ANNA, BEN, a_card, bearer, keep, portal_settings, token
 from web.app import create_app
 from web.state import WebState
 
-ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "portal"
-TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 HOSTILE: Final = "hostile"
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -217,43 +214,23 @@ def test_the_shop_chooses_the_colours(page: Page, shop: Shop) -> None:
         shop.style = ""
 
 
-WAYS: Final = [(theme, width) for theme in ("light", "dark") for width in (1280, 320)]
-
-
-def faults(page: Page) -> list[str]:
-    """What axe finds, and whether the page is wider than the screen."""
-    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = page.evaluate("wanted => axe.run(document, wanted)", {"runOnly": TAGS})["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    told = [f"{one['id']}: {[node['html'][:160] for node in one['nodes'][:2]]}" for one in found]
-    return [*told, *([f"wider than the screen by {wide}"] if wide else [])]
-
-
 @pytest.mark.parametrize("customer", ["10017", HOSTILE, "nobody"])
 @pytest.mark.parametrize("how", ["component", "fragment", "link"])
 def test_nothing_is_in_anybodys_way(browser: Browser, shop: Shop, customer: str, how: str) -> None:
     shop.wraps = shop.fragment if how == "fragment" else lambda token: ""
-    ARTEFACTS.mkdir(parents=True, exist_ok=True)
-    bad = {}
-    for theme, width in WAYS:
-        size: ViewportSize = {"width": width, "height": 900}
-        context = browser.new_context(color_scheme=theme, viewport=size)  # type: ignore[arg-type]
-        page = context.new_page()
-        if how == "fragment":
-            page.route("**/rep-card.js", lambda route: route.abort())
-        page.goto(
-            f"{shop.orderwire}/portal/card.html?token={token(customer)}"
-            if how == "link"
-            else f"{shop.url}/account/{customer}"
-        )
-        if how == "component":
-            shown_by_script(page)
-        page.get_by_role("region", name="Your contacts").get_by_text("Ask for a call, or send a message").click()
-        page.screenshot(path=ARTEFACTS / f"{how}-{customer}-{width}-{theme}.png", full_page=True)
-        found = faults(page)
-        if found:
-            bad[f"{theme} {width}"] = found
-        context.close()
+    page = browser.new_page()
+    if how == "fragment":
+        page.route("**/rep-card.js", lambda route: route.abort())
+    page.goto(
+        f"{shop.orderwire}/portal/card.html?token={token(customer)}"
+        if how == "link"
+        else f"{shop.url}/account/{customer}"
+    )
+    if how == "component":
+        shown_by_script(page)
+    page.get_by_role("region", name="Your contacts").get_by_text("Ask for a call, or send a message").click()
+    bad = look(page, "portal", f"{how}-{customer}")
+    page.close()
     assert not bad, bad
 
 

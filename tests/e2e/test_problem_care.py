@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Final, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -17,12 +15,11 @@ from pipelines import spells
 from pipelines.buyers import Buyers
 from sandbox.serve import running
 from tests import world as worlds
+from tests.axe import look
 from tests.desk import logged_in
 from tests.orders import order
 from tests.world import SkippingClock, World
 
-ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts" / "dashboard"
-SHOTS: Final[tuple[tuple[Literal["light", "dark"], int], ...]] = (("light", 1280), ("dark", 1280), ("light", 320))
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 expect.set_options(timeout=15_000)  # a page refreshes every five seconds
 
@@ -45,20 +42,8 @@ class Desk:
         spells.follow(self.world.ledger, Buyers(self.world.context))
 
     def shoot(self, name: str) -> None:
-        ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        for theme, width in SHOTS:
-            self.page.emulate_media(color_scheme=theme)
-            self.page.set_viewport_size({"width": width, "height": 900})
-            assert self.violations() == [], f"{name} {theme} {width}"
-            assert self.page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} {width}"
-            self.page.screenshot(path=str(ARTEFACTS / f"{name}-{theme}-{width}.png"), full_page=True)
+        assert look(self.page, "dashboard", name) == {}
         self.page.set_viewport_size({"width": 1280, "height": 900})
-
-    def violations(self) -> list[str]:
-        self.page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
-        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-        found = self.page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)["violations"]
-        return [f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}" for one in found]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from ledger.alerts import Condition
 from ledger.budget import Limit
 from pipelines.health import Health
 from tests.cli_desk import TEXT
+from tests.world import prepare
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("OW_CARE_SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
     path = tmp_path / "orderwire.toml"
     path.write_text(TEXT.format(folder=tmp_path), encoding="utf-8")
-    assert cli.main(["db", "upgrade", "--config", str(path)]) == 0
+    prepare(f"sqlite:///{tmp_path}/orderwire.db")
     assert cli.main(["flow", "live", "orders", "--any-age", "--yes", "--config", str(path)]) == 0
     return str(path)
 

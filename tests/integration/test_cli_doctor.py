@@ -21,6 +21,7 @@ from ledger import Ledger, migrate
 from pipelines.webhooks import Refusals
 from sandbox.serve import running
 from sandbox.store.woo import MOST_FAILURES, WooShop, routes
+from tests.world import prepare
 
 TEXT = """\
 [ledger]
@@ -79,7 +80,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     with running(Starlette(routes=routes(shop))) as url, running(ours) as us:
         path = tmp_path / "orderwire.toml"
         path.write_text(TEXT.format(folder=tmp_path, url=url, us=us), encoding="utf-8")
-        assert cli.main(["db", "upgrade", "--config", str(path)]) == 0
+        prepare(f"sqlite:///{tmp_path}/orderwire.db")
         ledger = Ledger.open(f"sqlite:///{tmp_path}/orderwire.db")
         migrate.require_current(ledger.db)
         yield Place(shop, us, str(path), received, answers, ledger)

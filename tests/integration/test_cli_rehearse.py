@@ -26,6 +26,7 @@ from sandbox.serve import running
 from sandbox.store.app import store_app
 from sandbox.store.woo import WooShop
 from tests.orders import order, person
+from tests.world import prepare
 
 SECRETS = ("SHOP_KEY", "SHOP_SECRET", "CRM_KEY")
 TEXT = """\
@@ -97,7 +98,7 @@ def file(tmp_path: Path, addresses: tuple[str, str], shop: WooShop, monkeypatch:
         monkeypatch.setenv(name, value)
     path = tmp_path / "orderwire.toml"
     path.write_text(TEXT.format(folder=tmp_path, shop=addresses[0], crm=addresses[1]), encoding="utf-8")
-    assert cli.main(["db", "upgrade", "-c", str(path)]) == 0
+    prepare(f"sqlite:///{tmp_path}/orderwire.db")
     return path
 
 

@@ -23,7 +23,7 @@ from sandbox.crm.app import crm_app
 from sandbox.serve import running
 from tests.orders import order, person
 from tests.shops import shop
-from tests.world import ACCESS_KEY
+from tests.world import ACCESS_KEY, prepare
 
 TEXT = """\
 [ledger]
@@ -78,7 +78,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         httpx.post(f"{crm}/sandbox/seed", json=body, trust_env=False).raise_for_status()
         path = tmp_path / "orderwire.toml"
         path.write_text(TEXT.format(folder=tmp_path, shop=store, crm=crm), encoding="utf-8")
-        assert cli.main(["db", "upgrade", "--config", str(path)]) == 0
+        prepare(f"sqlite:///{tmp_path}/orderwire.db")
         yield str(path)
 
 

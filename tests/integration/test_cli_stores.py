@@ -19,6 +19,7 @@ from sandbox.crm.seed import load as load_crm
 from sandbox.serve import running
 from sandbox.store.app import store_app
 from sandbox.store.woo import WooShop
+from tests.world import prepare
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -54,7 +55,7 @@ def file(tmp_path: Path, addresses: tuple[str, str], shop: WooShop, monkeypatch:
     assert cli.main(["init", "-c", str(path), "--connector", "woocommerce", "--name", "shop", *woo]) == 0
     text = path.read_text(encoding="utf-8")
     path.write_text(f'[ledger]\nurl = "sqlite:///{tmp_path}/orderwire.db"\n\n{text}', encoding="utf-8")
-    assert cli.main(["db", "upgrade", "-c", str(path)]) == 0
+    prepare(f"sqlite:///{tmp_path}/orderwire.db")
     return path
 
 

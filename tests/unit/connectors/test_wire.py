@@ -19,8 +19,8 @@ from connectors import wire
 from connectors.http import Call, Http, HttpOptions, Timeouts, guarded
 from core.errors import Ambiguous, Held, RetryLater
 
-TIMES = Timeouts(connect=0.2, read=0.3)
-"""A call may take 1.5 s."""
+TIMES = Timeouts(connect=0.5, read=1.0)
+"""A call may take 2.5 s. A piece comes every 0.1 s at the most: ten times faster than it must, for busy machines."""
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -111,7 +111,7 @@ def test_a_call_ends_in_its_time_however_slowly_the_answer_drips(before: bytes, 
         with pytest.raises(RetryLater) as caught:
             http.read("look", "GET", "/x")
         took = time.monotonic() - started
-    assert TIMES.read < took < TIMES.longest + 1.0
+    assert TIMES.read < took < 5 * TIMES.longest, "it would go on for ten times as long"
     assert "does not end" in caught.value.message
     assert caught.value.scope == "job"  # this answer's fault: others go on
 
@@ -149,7 +149,7 @@ def test_a_slow_answer_in_its_time_is_an_answer_and_connections_are_kept() -> No
                 time.sleep(0.1)
 
     with server(slow) as url, transport(url) as http:
-        for _ in range(5):  # longer together than one call may take: each has an end of its own
+        for _ in range(7):  # longer together than one call may take: each has an end of its own
             assert http.read("look", "GET", "/x").text == "hello"
     assert len(accepted) == 1
 
