@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -300,7 +301,7 @@ class Database:
 
     def insert(self, table: sa.Table) -> Insert:
         """The dialect's INSERT, which knows ON CONFLICT."""
-        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+        return _insert(table, is_sqlite=self.is_sqlite)
 
     def lock_rows(self, query: sa.Select[Any]) -> sa.Select[Any]:
         """FOR UPDATE where there is such a thing (SQLite's single writer needs none)."""
@@ -318,6 +319,13 @@ class Database:
     def engine(self) -> Engine:
         """For migrations."""
         return self._writer
+
+
+@cache
+def _insert(table: sa.Table, *, is_sqlite: bool) -> Insert:
+    insert: Insert = sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+    _ = insert.excluded  # a copy of every column: reckoned once a table instead of once a statement
+    return insert
 
 
 def _repeated(once: Callable[[], T]) -> T:
