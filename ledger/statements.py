@@ -30,7 +30,7 @@ def _bind(table: sa.Table, name: str) -> sa.BindParameter[Any]:
 
 
 def want_job(db: Database) -> ReturningInsert[Any]:
-    """A job is wanted: a new one, or one generation more of the one there is. Built once: nine tables want jobs."""
+    """A job is wanted: a new one, or one generation more of the one there is. Built once a ledger: many rooms want jobs."""
     return db.shared(_want_job)
 
 

@@ -222,8 +222,11 @@ class Desk:
         return found
 
     def ask_connection(self, name: str, polls: Collection[str], *, actor: str) -> list[str]:
-        """Everything that asks it by the clock (of these schedules) is due now; which that is. Raises Refused for nothing."""
+        """Everything that asks it by the clock (of these schedules) is due now; which that is. Raises Refused for nothing, and
+        while it is paused.
+        """
         self._known_connection(name)
+        self._require_awake((name,))
         known = {view.name for view in self.ledger.figures.schedules()}
         due = [one for one in polls if one in known]
         if not due:
@@ -234,10 +237,13 @@ class Desk:
             self.run_schedule(one, actor=actor)
         return due
 
-    def run_schedule(self, name: str, *, actor: str) -> None:
-        """Due at once; it begins within a second or so, in whichever process is first. Raises Refused while it is paused."""
+    def run_schedule(self, name: str, *, actor: str, asks: Collection[str] = ()) -> None:
+        """Due at once; it begins within a second or so, in whichever process is first. Raises Refused while it is paused, or one
+        of the connections that it asks.
+        """
         if self._paused(name):
             raise Refused(f"{name} is paused. What to do: resume it, then it runs at once.")
+        self._require_awake(asks)
         self.ledger.schedules.run_now(name)
         self.audit.note(actor, "schedule.run", f"schedule/{name}", {})
         self.bell()
@@ -260,6 +266,13 @@ class Desk:
         self.ledger.schedules.resume(name)
         self.audit.note(actor, "schedule.resume", f"schedule/{name}", {})
         self.bell()
+
+    def _require_awake(self, names: Collection[str]) -> None:
+        for one in self.ledger.states.all():
+            if one.connection in names and one.paused_for > 0:
+                raise Refused(
+                    f"{one.connection} is paused, so nothing asks it. What to do: resume it, then what is due begins at once."
+                )
 
     def _paused(self, name: str) -> bool:
         """Whether this schedule is paused now. Raises Unknown."""

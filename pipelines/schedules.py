@@ -64,6 +64,11 @@ class Scheduled:
         return frozenset(name for name in (self.connection, *self.besides) if name)
 
 
+def asks(context: Context, name: str) -> frozenset[str]:
+    """The connections that this schedule asks."""
+    return next((one.asks for one in of(context) if one.name == name), frozenset())
+
+
 def of(context: Context, stopping: Callable[[], bool] = lambda: False) -> Iterator[Scheduled]:
     """What this configuration asks for. `stopping`: whether the process ends, so that what takes long leaves off."""
     for name in context.crms:

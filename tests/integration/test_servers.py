@@ -31,7 +31,7 @@ def test_each_test_gets_an_empty_database(database_url: str, round_: int) -> Non
 
 def test_postgres_is_dropped_with_clients_still_connected(postgres_server: PostgresServer) -> None:
     with postgres_server.fresh_database() as url:
-        name = url.rpartition("/")[2]
+        name = sa.make_url(url).database or ""
         lingering = postgres_server.connect(name)
     with postgres_server.connect() as admin:
         names = [row[0] for row in admin.execute("SELECT datname FROM pg_database")]

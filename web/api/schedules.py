@@ -11,6 +11,7 @@ from core.rights import Right
 from ledger.people import Person
 from ledger.schedules import KEPT
 from ledger.schedules import Round as Kept
+from pipelines.schedules import asks
 from web.api.common import Moment, Page, Pause
 from web.api.door import needs
 from web.api.refusal import unknown
@@ -87,7 +88,7 @@ def run_schedule(
     request: Request, name: ScheduleName, person: Annotated[Person, Depends(needs(Right.RUN))]
 ) -> Schedule:
     """It is due now, and begins within a second or so."""
-    desk_of(request).run_schedule(name, actor=person.actor)
+    desk_of(request).run_schedule(name, actor=person.actor, asks=asks(context_of(request), name))
     return _one(request, name)
 
 

@@ -16,6 +16,7 @@ from pipelines.backfill import Wanted
 from pipelines.context import Context
 from pipelines.desk import Refused
 from pipelines.rundesk import RunDesk
+from pipelines.schedules import asks
 from web.access import require
 from web.dashboard.common import Seeing, context_of, desk_of, state_of
 from web.dashboard.connections import SPANS, length
@@ -60,7 +61,7 @@ def schedule(request: Request, name: str, _person: Seeing) -> Response:
 @router.post("/schedules/run")
 def run(request: Request, person: Running, name: Annotated[str, Form()] = "") -> Response:
     """One of them is due now."""
-    desk_of(request).run_schedule(name, actor=person.actor)
+    desk_of(request).run_schedule(name, actor=person.actor, asks=asks(context_of(request), name))
     said = translated(request, "%(name)s begins within a second or so.", name=name)
     return back(request, f"/schedules#{anchor(name)}", said)
 

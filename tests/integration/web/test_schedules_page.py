@@ -117,6 +117,20 @@ def test_nothing_that_asks_a_connection_begins_while_it_is_paused(world: World) 
     assert asks["compare/shop-orders"] == {"shop", "crm"}
 
 
+@pytest.mark.parametrize(("address", "form"), [("/schedules/run", {"name": POLL}), ("/connections/shop/run", {})])
+def test_nothing_is_promised_to_begin_while_its_connection_is_paused(
+    world: World, address: str, form: dict[str, str]
+) -> None:
+    once(world)
+    world.ledger.states.pause("shop", 3600)
+    answer = browser(world).post(address, data=form)
+    assert (answer.status_code, "shop is paused, so nothing asks it" in answer.text) == (409, True)
+    assert not world.ledger.schedules.start_if_due(POLL, every=300, lease=60)
+    world.ledger.states.pause("shop", 0)
+    assert browser(world).post(address, data=form).status_code == 303
+    assert world.ledger.schedules.start_if_due(POLL, every=300, lease=60)
+
+
 def test_only_the_newest_rounds_of_each_are_kept(world: World, clock: SkippingClock) -> None:
     once(world, "the other one's", name="pulse", every=60)
     for number in range(KEPT + 7):
