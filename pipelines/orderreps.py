@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from connectors.roles import Crm
 from core.errors import Held
@@ -12,6 +11,7 @@ from core.keys import Key
 from core.settings import FlowSettings, RepFlowSettings
 from ledger.reps import OrderRep
 from mapping.canonical import ErpCustomer, SalesOrder
+from mapping.days import day_in
 from mapping.reps import for_order
 from pipelines.context import Context
 from pipelines.customers import KIND, identity_keys
@@ -68,7 +68,7 @@ class _Asking:
                 else None
             )
         customer = self._customer()
-        day = self.order.placed_at.astimezone(ZoneInfo(self.reps.zone)).date()
+        day = day_in(self.order.placed_at, self.reps.zone)
         if customer is None and placer is None:
             return self._default("The customer is not known in the ERP.")
         served = for_order(book.directory, customer or _nobody(), day, placed_by=placed_by)

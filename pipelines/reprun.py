@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from core.errors import Held, NotThere
 from core.keys import Change, Key
 from ledger.inbox import Record
+from mapping import days
 from pipelines.run import Attempt
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def today_in(clock: Clock, zone: str) -> date:
     """Today in this time zone, by this clock."""
-    return clock.now().astimezone(ZoneInfo(zone)).date()
+    return days.day_in(clock.now(), zone)
 
 
 def day_in(context: Context, zone: str) -> date:

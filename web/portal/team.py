@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from mapping.cards import Card, team_card
+from mapping.days import day_in
 from pipelines.context import Context
 from pipelines.repbook import Books
 
@@ -21,7 +21,7 @@ class Teams:
     def card(self, source: str) -> Card:
         """Who serves customers of this ERP connection when nobody nearer does; one indexed read where nothing changed."""
         zone = next((flow.zone for flow in self._context.reps.values() if flow.source == source), "UTC")
-        day = self._context.clock.now().astimezone(ZoneInfo(zone)).date()
+        day = day_in(self._context.clock.now(), zone)
         book = self._books.get(source)
         known = self._known.get(source)
         if known is None or known[:2] != (book.version, day):
