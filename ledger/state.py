@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -113,6 +113,13 @@ class States:
         """One connection's state; None when nothing ever happened with it."""
         found = [state for state in self.all() if state.connection == connection]
         return found[0] if found else None
+
+    def paused_among(self, connections: Collection[str]) -> ConnectionState | None:
+        """The one of these that a person's pause leaves alone the longest; None: none is paused."""
+        if not connections:
+            return None
+        paused = (one for one in self.all() if one.connection in connections and one.paused_for > 0)
+        return max(paused, key=lambda one: one.paused_for, default=None)
 
     def all(self) -> list[ConnectionState]:
         """Every connection that anything happened with."""

@@ -268,11 +268,11 @@ class Desk:
         self.bell()
 
     def _require_awake(self, names: Collection[str]) -> None:
-        for one in self.ledger.states.all():
-            if one.connection in names and one.paused_for > 0:
-                raise Refused(
-                    f"{one.connection} is paused, so nothing asks it. What to do: resume it, then what is due begins at once."
-                )
+        paused = self.ledger.states.paused_among(names)
+        if paused is not None:
+            raise Refused(
+                f"{paused.connection} is paused, so nothing asks it. What to do: resume it, then what is due begins at once."
+            )
 
     def _paused(self, name: str) -> bool:
         """Whether this schedule is paused now. Raises Unknown."""

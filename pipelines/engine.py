@@ -268,10 +268,7 @@ class Engine:
         """Whoever paused a connection wants it left alone, also by questions: what changes there meanwhile is told by the first
         round after the pause, from the cursor on. The one of those it asks that is paused longest.
         """
-        if not scheduled.asks:
-            return None
-        states = (one for one in self.context.ledger.states.all() if one.connection in scheduled.asks)
-        return max((one for one in states if one.paused_for > 0), key=lambda one: one.paused_for, default=None)
+        return self.context.ledger.states.paused_among(scheduled.asks)
 
     def _in_background(self, name: str, work: Callable[[], object]) -> None:
         running = self._background.get(name)

@@ -11,6 +11,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from core.memory import settled
 from tests.servers import PostgresServer, ServerNotAvailable, ValkeyServer
 
 # Two busy cores make a good example slow: speed is measured in benchmarks/, not here.
@@ -110,8 +111,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """What was loaded and collected stays to the end: the garbage collector, a tenth of a run's time, need not look through it."""
-    gc.collect()
-    gc.freeze()
+    settled()
     gc.set_threshold(50_000, 20, 50)
 
 
